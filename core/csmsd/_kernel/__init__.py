@@ -1,0 +1,1 @@
+"""Private machinery; nothing outside csmsd may import it."""

@@ -1,0 +1,1 @@
+"""Committer, engines, migrations and the kernel's own tables."""

@@ -1,0 +1,149 @@
+"""The kernel's own tables: stations, credentials, attempts, journal, deviations, outbox, commands, audit."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from csmsd.store import UtcTime
+
+metadata = sa.MetaData()
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite's rowid must be called INTEGER
+
+station = sa.Table(
+    "kernel_station",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("registration", sa.Text, nullable=False),
+    sa.Column("announced", sa.Text),
+    sa.Column("security_profile", sa.Integer),
+    sa.Column("tolerance", sa.Text),
+    sa.Column("accept_long_message_ids", sa.Boolean, nullable=False, default=False),
+    sa.Column("whole_seconds", sa.Boolean, nullable=False, default=False),
+    sa.Column("call_timeout", sa.Float),
+    sa.Column("heartbeat_interval", sa.Integer),
+    sa.Column("serial_number", sa.Text, nullable=False, default=""),
+    sa.Column("note", sa.Text, nullable=False, default=""),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("last_seen_at", UtcTime),
+)
+
+credential = sa.Table(  # at most two per station: the one in force, and one that is staged (SEC-33)
+    "kernel_credential",
+    metadata,
+    sa.Column("station_id", sa.Text, primary_key=True),
+    sa.Column("is_staged", sa.Boolean, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),  # "$argon2id$…" or "blake2b$<salt>$<hex>": never the secret
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+
+attempt = sa.Table(
+    "kernel_attempt",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcTime, nullable=False, index=True),
+    sa.Column("station_id", sa.Text, nullable=False, index=True),
+    sa.Column("peer", sa.Text, nullable=False),
+    sa.Column("listener", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("subprotocols", sa.Text, nullable=False),
+    sa.Column("user_agent", sa.Text, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
+journal = sa.Table(
+    "kernel_journal",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("station_id", sa.Text, nullable=False),
+    sa.Column("direction", sa.Text, nullable=False),
+    sa.Column("call_id", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("response", sa.Text),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("microseconds", sa.BigInteger, nullable=False),
+    sa.Column("deviations", sa.Text, nullable=False),  # JSON, "[]" for none
+    sa.Column("trace", sa.Text, nullable=False),
+    sa.Index("kernel_journal_by_station", "station_id", "id"),
+)
+
+deviation = sa.Table(
+    "kernel_deviation",
+    metadata,
+    sa.Column("station_id", sa.Text, primary_key=True),
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),  # without array positions, so that it stays bounded
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("last_at", UtcTime, nullable=False),
+    sa.Column("example", sa.Text, nullable=False),
+)
+
+outbox = sa.Table(
+    "kernel_outbox",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("station_id", sa.Text, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,  # ids are never reused, or a cursor would skip facts
+)
+
+outbox_cursor = sa.Table(
+    "kernel_outbox_cursor",
+    metadata,
+    sa.Column("plugin", sa.Text, primary_key=True),
+    sa.Column("fact_id", sa.BigInteger, nullable=False),  # everything up to here is delivered or set aside
+)
+
+outbox_failure = sa.Table(  # facts a plugin could not take: retried, then set aside until somebody looks
+    "kernel_outbox_failure",
+    metadata,
+    sa.Column("plugin", sa.Text, primary_key=True),
+    sa.Column("fact_id", sa.BigInteger, primary_key=True),
+    sa.Column("station_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
+
+command = sa.Table(
+    "kernel_command",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("station_id", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("request", sa.Text, nullable=False),  # redacted
+    sa.Column("fingerprint", sa.Text, nullable=False),  # keyed digest of station, action and the payload as it was
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("submitted_at", UtcTime, nullable=False),
+    sa.Column("finished_at", UtcTime),
+    sa.Column("result", sa.Text),
+    sa.Column("error_code", sa.Text, nullable=False, default=""),
+    sa.Column("error", sa.Text, nullable=False, default=""),
+    sa.Index("kernel_command_by_station", "station_id", "submitted_at"),
+)
+
+audit = sa.Table(
+    "kernel_audit",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("before", sa.Text),
+    sa.Column("after", sa.Text),
+)
+
+sequence = sa.Table(  # hi/lo blocks of ids (TX-02)
+    "kernel_sequence",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("next", sa.BigInteger, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""The seam (Link) and its backends."""

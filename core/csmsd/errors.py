@@ -1,0 +1,97 @@
+"""Everything csmsd raises on purpose to those who call it. Messages are written for the operator."""
+
+from __future__ import annotations
+
+
+class CsmsdError(Exception):
+    """Base of all of them."""
+
+
+class ConfigError(CsmsdError):
+    """The configuration cannot be used: names the file, the key and the reason."""
+
+
+class PluginError(CsmsdError):
+    """A plugin cannot be used."""
+
+
+class PluginNotFound(PluginError):
+    """No installed package offers a plugin of that name."""
+
+
+class PluginIncompatible(PluginError):
+    """The plugin needs another API version, another plugin or another configuration."""
+
+
+class PluginConflict(PluginError):
+    """Two plugins claim the same name, action, command, hook or tables."""
+
+
+class HookMismatch(PluginError):
+    """An implementation does not fit its hook: unknown name, arguments or colour."""
+
+
+class UnknownStation(CsmsdError):
+    """No station of that identity is registered."""
+
+
+class StationUnavailable(CsmsdError):
+    """The station is not connected, or left before it answered."""
+
+
+class CallTimeout(CsmsdError):
+    """The station did not answer in time."""
+
+
+class CallFailed(CsmsdError):
+    """The station answered CALLERROR."""
+
+    def __init__(self, station_id: str, action: str, code: str, description: str, details: bytes = b"{}") -> None:
+        super().__init__(f"{station_id} answered {action} with {code}: {description or 'no description'}")
+        self.code = code
+        self.description = description
+        self.details = details
+
+
+class InvalidResponse(CsmsdError):
+    """The station's CALLRESULT violates its schema (RPC-36); `raw` is what it sent."""
+
+    def __init__(self, station_id: str, action: str, reason: str, raw: bytes) -> None:
+        super().__init__(f"{station_id} answered {action} with something that is not a valid response: {reason}")
+        self.raw = raw
+
+
+class CallRefused(CsmsdError):
+    """csmsd or one of its plugins refuses to send this command."""
+
+
+class UnknownCommand(CsmsdError):
+    """No enabled plugin offers a command of that name, or no command of that id was submitted."""
+
+
+class InvalidPayload(CsmsdError):
+    """The payload of a command violates the command's schema; says where and why."""
+
+
+class CommandConflict(CsmsdError):
+    """The command id was used before, for another command or payload."""
+
+
+class StoreError(CsmsdError):
+    """A write is not known to be durable: whoever asked for it must not be told that it is."""
+
+
+class WriteFailed(StoreError):
+    """This one write is at fault; others are stored."""
+
+
+class StoreUnavailable(StoreError):
+    """Nothing can be stored now; certainly not stored."""
+
+
+class OutcomeUnknown(StoreError):
+    """COMMIT was sent and its answer was lost: stored or not, nobody knows. A retry finds out by its natural key."""
+
+
+# What a plugin, a peer or a callback may throw at us and we survive. Cancelled and KeyboardInterrupt are not among them.
+Bug = (Exception, SystemExit)

@@ -1,0 +1,198 @@
+"""What csmsd gives a plugin. Everything the built-in profiles use is in here; nothing else is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import msgspec
+
+from csmsd.action import AnyAction
+from csmsd.command import AnyCommand
+from csmsd.config import Config
+from csmsd.env import Env
+from csmsd.events import Events
+from csmsd.hookspecs import Metric
+from csmsd.journal import Journal
+from csmsd.pending import Pending
+from csmsd.station import Credentials, Stations
+from csmsd.store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Hooks(ABC):
+    """The four verbs. The spec function itself is the first argument: it types the call and names the hook."""
+
+    @abstractmethod
+    async def first(self, spec: Callable[P, Awaitable[T | None]], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """The first answer that is not None; a plugin that fails or is too slow is passed over."""
+
+    @abstractmethod
+    async def decide(self, fallback: T, spec: Callable[P, Awaitable[T | None]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The first answer; a plugin that fails or is too slow answers `fallback`, and so does silence (fail closed)."""
+
+    @abstractmethod
+    async def gather(self, spec: Callable[P, Awaitable[T | None]], *args: P.args, **kwargs: P.kwargs) -> list[T]:
+        """Every answer that is not None, in the order asked."""
+
+    @abstractmethod
+    async def notify(self, spec: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Tell everybody, one after the other; failures are counted and otherwise ignored."""
+
+    @abstractmethod
+    def tell(self, spec: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """`notify` in the background, for plain code; costs nothing when nobody implements the hook."""
+
+    @abstractmethod
+    def call_plain(self, spec: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> list[T]:
+        """Every answer of a plain hook that is not None; failures are counted and passed over."""
+
+    @abstractmethod
+    def ask(self, spec: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> Pending[T | None]:
+        """`first` for plain code and hooks of either colour: settled at once unless an `async def` has to be asked."""
+
+    @abstractmethod
+    def ask_decision(self, fallback: T, spec: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> Pending[T]:
+        """`decide` for plain code and hooks of either colour."""
+
+
+PluginState = Literal["enabled", "disabled", "quarantined", "failed"]
+
+
+class PluginStatus(msgspec.Struct, frozen=True):
+    """A plugin of this csmsd and how it is doing."""
+
+    name: str
+    state: PluginState
+    version: str
+    summary: str  # first line of the class's docstring
+    requires: tuple[str, ...]
+    actions: tuple[str, ...]
+    commands: tuple[str, ...]
+    failures: int  # since start
+    consecutive_failures: int
+    calls: int
+    backlog: int  # facts in the outbox it has not taken yet
+    last_failure: str = ""
+    hooks: tuple[str, ...] = ()  # those it implements
+
+
+class Plugins(ABC):
+    """The plugin set."""
+
+    @abstractmethod
+    def status(self) -> Sequence[PluginStatus]:
+        """All plugins of this csmsd, in the order registered."""
+
+    @abstractmethod
+    async def enable(self, name: str) -> None:
+        """Register, migrate, start; PluginNotFound, PluginIncompatible."""
+
+    @abstractmethod
+    async def disable(self, name: str) -> None:
+        """Unregister, let calls in flight finish, stop its tasks. Tables stay."""
+
+    @abstractmethod
+    def get(self, name: str) -> object | None:
+        """The plugin's instance if it is enabled."""
+
+
+CommandState = Literal["queued", "sent", "answered", "failed", "timeout", "disconnected", "refused", "unknown"]
+
+
+class CommandRecord(msgspec.Struct, frozen=True):
+    """A command that somebody submitted, and what became of it. Payloads are redacted."""
+
+    id: str  # chosen by the submitter (idempotency key) or by csmsd
+    station_id: str
+    action: str
+    request: msgspec.Raw
+    state: CommandState
+    submitted_at: datetime
+    actor: str
+    finished_at: datetime | None = None
+    result: msgspec.Raw | None = None  # the CALLRESULT's payload
+    error_code: str = ""  # of a CALLERROR
+    error: str = ""  # one sentence
+
+
+class Commands(ABC):
+    """Commands by name, stored before they are sent, so that a repeated submission is harmless and an outcome is never lost."""
+
+    @property
+    @abstractmethod
+    def known(self) -> Mapping[str, AnyCommand]:
+        """Every command of the enabled plugins, by OCPP name."""
+
+    @abstractmethod
+    async def submit(
+        self, station_id: str, action: str, payload: bytes, *, actor: str, command_id: str | None = None
+    ) -> CommandRecord:
+        """Validate, store and start a command; the same id again returns the first record without a second effect.
+
+        Errors: UnknownStation, StationUnavailable, CallRefused, CommandConflict (the id was used for something else),
+        InvalidPayload (with the schema's complaint), UnknownCommand.
+        """
+
+    @abstractmethod
+    async def outcome(self, command_id: str) -> CommandRecord:
+        """Wait until the command has ended; UnknownCommand if there is none of that id."""
+
+    @abstractmethod
+    async def find(self, command_id: str) -> CommandRecord | None:
+        """The record as it is now."""
+
+    @abstractmethod
+    async def recent(self, station_id: str | None = None, limit: int = 100) -> Sequence[CommandRecord]:
+        """Newest first."""
+
+
+class Audit(ABC):
+    """Who changed what: append-only."""
+
+    @abstractmethod
+    def record(self, actor: str, action: str, subject: str, before: object = None, after: object = None) -> None:
+        """Note a change; `before` and `after` are anything msgspec encodes, without secrets."""
+
+
+class Host(ABC):
+    """One csmsd, as its plugins see it. Two in one process share nothing."""
+
+    config: Config
+    env: Env
+    store: Store
+    hooks: Hooks
+    stations: Stations
+    credentials: Credentials
+    commands: Commands
+    events: Events
+    journal: Journal
+    plugins: Plugins
+    audit: Audit
+
+    @property
+    @abstractmethod
+    def actions(self) -> Mapping[str, AnyAction]:
+        """Every action of the enabled plugins, by OCPP name."""
+
+    @property
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Are stations let in now?"""
+
+    @property
+    @abstractmethod
+    def ocpp_urls(self) -> Sequence[str]:
+        """Where stations connect, without the identity: `ws://127.0.0.1:9000/ocpp`."""
+
+    @abstractmethod
+    def metrics(self) -> Sequence[Metric]:
+        """The kernel's and the plugins' figures."""
+
+    @abstractmethod
+    def call_later(self, seconds: float, callback: Callable[[], Any]) -> Callable[[], None]:
+        """Call a plain function after a while; returns a function that calls it off."""

@@ -1,0 +1,124 @@
+"""The store as everybody sees it: durable writes in batches, reads in threads, facts in the outbox.
+
+A *write* is a module-level function over all rows of a batch, so that each kind of change is one statement per batch:
+
+    ADD = sa.insert(invoice)
+
+    def add_invoices(connection: sa.Connection, rows: Sequence[Invoice]) -> Sequence[None]:
+        connection.execute(ADD, [asdict(row) for row in rows])
+        return [None] * len(rows)
+
+    pending = store.submit(add_invoices, Invoice(...))      # settles after the COMMIT
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from csmsd.pending import Pending
+
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+T = TypeVar("T")
+F = TypeVar("F", bound=msgspec.Struct)
+
+# Called in the committer thread with all rows of its kind; returns one result per row, in order. It may run twice for
+# the same row (poison isolation), never outside a transaction.
+Write = Callable[[sa.Connection, Sequence[Row]], Sequence[Result]]
+Query = Callable[[sa.Connection], T]
+
+
+class Fact(Generic[F]):
+    """Something that has happened and is stored: a name, its value's type and the hook that hears of it.
+
+    `hook` is an async hookspec `(station_id: str, fact: F, fact_id: int) -> None` or any subset of these arguments.
+    """
+
+    __slots__ = ("decode", "hook", "name", "type")
+
+    def __init__(self, name: str, type_: type[F], hook: Callable[..., Any]) -> None:
+        self.name, self.type, self.hook = name, type_, hook
+        self.decode: Callable[[bytes], F] = msgspec.json.Decoder(type_).decode
+
+
+class FactRow(msgspec.Struct, frozen=True):
+    """A fact on its way into the outbox: in the same database transaction as the change it reports."""
+
+    name: str
+    station_id: str
+    payload: bytes
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def fact_row(fact: Fact[F], station_id: str, value: F) -> FactRow:
+    """The outbox row of one fact."""
+    return FactRow(fact.name, station_id, _encode(value))
+
+
+class Store(ABC):
+    """One database. Its tables belong to the kernel and to the plugins, each with its own prefix and lineage."""
+
+    dialect: str  # "sqlite" or "postgresql"
+
+    @property
+    @abstractmethod
+    def is_available(self) -> bool:
+        """Can csmsd store things now? If not, stations are kept outside (TX-04, WS-42)."""
+
+    @abstractmethod
+    def submit(self, write: Write[Row, Result], row: Row) -> Pending[Result]:
+        """Queue a write for the next batch. Settles after the COMMIT, in the trio thread, in order of submission.
+
+        Errors: WriteFailed (this row is at fault), StoreUnavailable, OutcomeUnknown.
+        """
+
+    @abstractmethod
+    def submit_later(self, write: Write[Row, Any], row: Row) -> None:
+        """Queue a write that nobody waits for: committed with the next batch, within a second at the latest."""
+
+    @abstractmethod
+    async def read(self, query: Query[T]) -> T:
+        """Run a query in a reader thread, on a read-only connection."""
+
+    @abstractmethod
+    def record_facts(self, connection: sa.Connection, rows: Sequence[FactRow]) -> None:
+        """Put facts into the outbox; called from inside a write."""
+
+    @abstractmethod
+    def take_ids(self, connection: sa.Connection, sequence: str, count: int) -> list[int]:
+        """Take `count` unique integers of a named sequence in 1…2^31-1; called from inside a write (hi/lo blocks, TX-02)."""
+
+
+class UtcTime(sa.types.TypeDecorator[datetime]):
+    """A moment in UTC: TIMESTAMPTZ on PostgreSQL; on SQLite text of fixed width, so that it sorts and can be read."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """The column's type in this database."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(sa.Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        """Python to database; a moment without a zone is a bug."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        if value.tzinfo is None:
+            raise ValueError("a stored moment needs a zone")
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        """Database to Python, always with UTC as its zone."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if isinstance(value, datetime) else datetime.fromisoformat(value)
