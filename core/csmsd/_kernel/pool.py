@@ -1,0 +1,151 @@
+"""Parked tasks for the implementations that are `async def`."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from typing import Any
+
+import outcome
+import trio
+
+from csmsd._kernel.timers import Timer, Wheel
+from csmsd.errors import Bug
+
+log = logging.getLogger("csmsd.pool")
+Done = Callable[[Any, BaseException | None], None]
+
+
+async def _nothing() -> None:
+    """What a job that is done would call."""
+
+
+class Job:
+    """One call of an async function; ends with exactly one `done(value, error)`, unless the pool itself ends first."""
+
+    __slots__ = ("_done", "args", "function", "is_cancelled", "scope", "timer")
+
+    def __init__(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], done: Done) -> None:
+        self.function, self.args = function, args
+        self._done: Done | None = done
+        self.is_cancelled = False
+        self.scope: trio.CancelScope | None = None  # while it runs
+        self.timer: Timer
+
+    @property
+    def is_done(self) -> bool:
+        """True once `done` has been called."""
+        return self._done is None
+
+    def cancel(self) -> None:
+        """End it with a TooSlowError, even before it runs; no effect once it is done. `done` is not called in here."""
+        if self._done is not None:
+            self.is_cancelled = True
+            if self.scope is not None:
+                self.scope.cancel()
+
+    def expire(self) -> None:
+        """Its time is over: whoever waits hears of it now, although all tasks may be busy with other jobs."""
+        self.cancel()
+        if self.scope is None:
+            self.finish(None, trio.TooSlowError())
+
+    def finish(self, value: Any, error: BaseException | None) -> None:
+        """Report the end, once."""
+        done, self._done = self._done, None
+        if done is None:
+            return
+        self.timer.cancel()
+        self.function, self.args = _nothing, ()  # a parked task remembers its last job: not that job's station as well
+        try:
+            done(value, error)
+        except Bug:
+            log.exception("completion failed")
+
+
+class Pool:
+    """Runs async functions at once while a task is free, in order of arrival when all are busy.
+
+    Whatever a job does, the pool survives. Every job starts in a fresh copy of the pool's context.
+    """
+
+    def __init__(self, nursery: trio.Nursery, wheel: Wheel, max_tasks: int = 256) -> None:
+        self._nursery, self._wheel, self._max_tasks = nursery, wheel, max_tasks
+        self._context = copy_context()
+        self._idle: list[trio.lowlevel.Task] = []
+        self._waiting: deque[Job] = deque()
+        self.tasks = 0
+
+    @property
+    def busy(self) -> int:
+        """How many tasks work now."""
+        return self.tasks - len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a task."""
+        return len(self._waiting)
+
+    def start(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], timeout: float, done: Done) -> Job:
+        """Run `function(*args)`; its result goes to `done(value, error)` in the trio thread, never from in here."""
+        job = Job(function, args, done)
+        job.timer = self._wheel.after(timeout, job.expire)
+        if self._idle:
+            task = self._idle.pop()
+            task.context = self._context.copy()  # a context variable set by one job must not reach the next
+            trio.lowlevel.reschedule(task, outcome.Value(job))
+        elif self.tasks < self._max_tasks:
+            self.tasks += 1
+            self._context.copy().run(self._nursery.start_soon, self._work, job)
+        else:
+            self._waiting.append(job)
+        return job
+
+    async def _work(self, job: Job) -> None:
+        task = trio.lowlevel.current_task()
+        while True:
+            with trio.CancelScope() as scope:  # dear, so it serves until one of its jobs is cancelled
+                while not scope.cancel_called:
+                    await self._attempt(job, scope)
+                    if not scope.cancel_called:
+                        job = await self._next(task)
+            job.finish(None, trio.TooSlowError())
+            job = await self._next(task)
+
+    async def _attempt(self, job: Job, scope: trio.CancelScope) -> None:
+        if job.is_cancelled:
+            return job.finish(None, trio.TooSlowError())
+        value: Any = None
+        error: BaseException | None = None
+        job.scope = scope
+        try:
+            value = await job.function(*job.args)
+        except Bug as raised:
+            error = raised
+        except BaseExceptionGroup as group:  # a job's own nursery may mix its bugs with our cancellation
+            error, others = group.split(Bug)
+            if others is not None:
+                raise others from None
+        finally:
+            job.scope = None
+        try:
+            job.finish(value, error)
+        finally:
+            value = error = None  # the error's traceback holds this frame: no cycle for the collector
+
+    async def _next(self, task: trio.lowlevel.Task) -> Job:
+        while self._waiting:
+            oldest = self._waiting.popleft()
+            if not oldest.is_done:
+                task.context = self._context.copy()
+                await trio.lowlevel.cancel_shielded_checkpoint()  # the new context counts from the next step
+                return oldest
+        self._idle.append(task)
+        job: Job = await trio.lowlevel.wait_task_rescheduled(lambda _: self._leave(task))
+        return job
+
+    def _leave(self, task: trio.lowlevel.Task) -> trio.lowlevel.Abort:
+        self._idle.remove(task)
+        return trio.lowlevel.Abort.SUCCEEDED
