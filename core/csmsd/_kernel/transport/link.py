@@ -10,12 +10,22 @@ Three rules make backends interchangeable:
 from __future__ import annotations
 
 import socket
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from csmsd.hookspecs import ConnectRequest
 
 SUBPROTOCOL = "ocpp1.6"
+
+# The TLS context of a listener, by its name; None: unencrypted. Asked for every connection, so that certificates can be
+# replaced while connections are open (SEC-11).
+Contexts = Callable[[str], ssl.SSLContext | None]
+
+
+def unencrypted(_listener: str) -> None:
+    """The Contexts of a house without TLS."""
 
 
 class Link(Protocol):
