@@ -1,0 +1,25 @@
+"""INSERT … ON CONFLICT DO UPDATE for both databases, as statements that are built once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def upsert(
+    table: sa.Table, *, only: Collection[str] | None = None, keep: Collection[str] = ()
+) -> Mapping[str, sa.Insert]:
+    """By dialect: write a row; if its primary key exists, replace all columns, or `only` some, but for those to `keep`."""
+    names = [column.name for column in table.c if not column.primary_key and column.name not in keep]
+    changed = [name for name in names if only is None or name in only]
+    key = [column.name for column in table.primary_key]
+    return {
+        "sqlite": (lite := sqlite.insert(table)).on_conflict_do_update(
+            index_elements=key, set_={name: lite.excluded[name] for name in changed}
+        ),
+        "postgresql": (pg := postgresql.insert(table)).on_conflict_do_update(
+            index_elements=key, set_={name: pg.excluded[name] for name in changed}
+        ),
+    }
