@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from csmsd.store import UtcTime
 
 metadata = sa.MetaData()
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite's rowid must be called INTEGER
+_NUL, _STAND_IN = "\x00", "\ufdd0"  # a noncharacter, which no text contains
+
+
+class StationText(sa.types.TypeDecorator[str]):
+    """Text as a station sent it, also with the one character that PostgreSQL cannot store (VAL-18)."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:
+        """Python to database."""
+        return value.replace(_NUL, _STAND_IN) if value and _NUL in value else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
+        """Database to Python."""
+        return value.replace(_STAND_IN, _NUL) if value and _STAND_IN in value else value
+
 
 tag = sa.Table(
     "core_tag",
@@ -42,15 +61,15 @@ station = sa.Table(  # what stations told about themselves; the latest value of 
     "core_station",
     metadata,
     sa.Column("station_id", sa.Text, primary_key=True),
-    sa.Column("vendor", sa.Text),
-    sa.Column("model", sa.Text),
-    sa.Column("charge_point_serial_number", sa.Text),
-    sa.Column("charge_box_serial_number", sa.Text),
-    sa.Column("firmware_version", sa.Text),
-    sa.Column("iccid", sa.Text),
-    sa.Column("imsi", sa.Text),
-    sa.Column("meter_type", sa.Text),
-    sa.Column("meter_serial_number", sa.Text),
+    sa.Column("vendor", StationText),
+    sa.Column("model", StationText),
+    sa.Column("charge_point_serial_number", StationText),
+    sa.Column("charge_box_serial_number", StationText),
+    sa.Column("firmware_version", StationText),
+    sa.Column("iccid", StationText),
+    sa.Column("imsi", StationText),
+    sa.Column("meter_type", StationText),
+    sa.Column("meter_serial_number", StationText),
     sa.Column("booted_at", UtcTime),
     sa.Column("configuration_read_at", UtcTime),  # of the last GetConfiguration that asked for everything (CFG-09)
 )
@@ -61,15 +80,15 @@ boot = sa.Table(  # every BootNotification, as received
     sa.Column("id", BigId, primary_key=True, autoincrement=True),
     sa.Column("station_id", sa.Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
-    sa.Column("vendor", sa.Text),
-    sa.Column("model", sa.Text),
-    sa.Column("charge_point_serial_number", sa.Text),
-    sa.Column("charge_box_serial_number", sa.Text),
-    sa.Column("firmware_version", sa.Text),
-    sa.Column("iccid", sa.Text),
-    sa.Column("imsi", sa.Text),
-    sa.Column("meter_type", sa.Text),
-    sa.Column("meter_serial_number", sa.Text),
+    sa.Column("vendor", StationText),
+    sa.Column("model", StationText),
+    sa.Column("charge_point_serial_number", StationText),
+    sa.Column("charge_box_serial_number", StationText),
+    sa.Column("firmware_version", StationText),
+    sa.Column("iccid", StationText),
+    sa.Column("imsi", StationText),
+    sa.Column("meter_type", StationText),
+    sa.Column("meter_serial_number", StationText),
     sa.Column("registration", sa.Text, nullable=False),  # the answer
     sa.Column("interval", sa.Integer, nullable=False),
     sa.Column("changed", sa.Text, nullable=False),  # JSON list of the names of fields that differ from before
@@ -82,10 +101,10 @@ status = sa.Table(  # the last StatusNotification received of each connector (CO
     sa.Column("station_id", sa.Text, primary_key=True),
     sa.Column("connector_id", sa.BigInteger, primary_key=True),
     sa.Column("status", sa.Text, nullable=False),
-    sa.Column("error_code", sa.Text, nullable=False),
-    sa.Column("info", sa.Text, nullable=False),
-    sa.Column("vendor_id", sa.Text, nullable=False),
-    sa.Column("vendor_error_code", sa.Text, nullable=False),
+    sa.Column("error_code", StationText, nullable=False),
+    sa.Column("info", StationText, nullable=False),
+    sa.Column("vendor_id", StationText, nullable=False),
+    sa.Column("vendor_error_code", StationText, nullable=False),
     sa.Column("reported_at", UtcTime, nullable=False),
     sa.Column("received_at", UtcTime, nullable=False),
     sa.Column("since", UtcTime, nullable=False),  # received_at of the first notification with this status in a row
@@ -99,10 +118,10 @@ status_history = sa.Table(  # all of them (CORE-03)
     sa.Column("station_id", sa.Text, nullable=False),
     sa.Column("connector_id", sa.BigInteger, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
-    sa.Column("error_code", sa.Text, nullable=False),
-    sa.Column("info", sa.Text, nullable=False),
-    sa.Column("vendor_id", sa.Text, nullable=False),
-    sa.Column("vendor_error_code", sa.Text, nullable=False),
+    sa.Column("error_code", StationText, nullable=False),
+    sa.Column("info", StationText, nullable=False),
+    sa.Column("vendor_id", StationText, nullable=False),
+    sa.Column("vendor_error_code", StationText, nullable=False),
     sa.Column("reported_at", UtcTime, nullable=False),
     sa.Column("received_at", UtcTime, nullable=False),
     sa.Column("warnings", sa.Text, nullable=False),
@@ -113,11 +132,11 @@ configuration = sa.Table(  # the mirror of each station's configuration keys
     "core_configuration",
     metadata,
     sa.Column("station_id", sa.Text, primary_key=True),
-    sa.Column("key_folded", sa.Text, primary_key=True),  # names are case-insensitive (CFG-04)
-    sa.Column("key", sa.Text, nullable=False),  # as the station spells it
+    sa.Column("key_folded", StationText, primary_key=True),  # names are case-insensitive (CFG-04)
+    sa.Column("key", StationText, nullable=False),  # as the station spells it
     sa.Column("is_known", sa.Boolean, nullable=False),  # False: the station said that it has no such key
     sa.Column("is_readonly", sa.Boolean),  # NULL: never read
-    sa.Column("value", sa.Text),  # NULL: known and not set, or a secret (CFG-11)
-    sa.Column("pending_value", sa.Text),  # accepted, effective after a reboot (CFG-05)
+    sa.Column("value", StationText),  # NULL: known and not set, or a secret (CFG-11)
+    sa.Column("pending_value", StationText),  # accepted, effective after a reboot (CFG-05)
     sa.Column("changed_at", UtcTime, nullable=False),
 )
