@@ -8,7 +8,7 @@ from collections.abc import Mapping
 class MalformedFrame(Exception):
     """The message is not an OCPP-J frame; `call_id` is set if a CALLERROR can still be addressed (RPC-34)."""
 
-    def __init__(self, reason: str, call_id: str | int | None = None) -> None:
+    def __init__(self, reason: str, call_id: str | int | float | None = None) -> None:
         super().__init__(reason)
         self.call_id = call_id
 
