@@ -46,6 +46,7 @@ class BadUpgrade(Exception):  # noqa: N818 - it is the request that is bad
         super().__init__(cause)
         self.status = status
         self.cause = cause
+        self.target = ""  # what was asked for, if that much was legible (for the connection doctor)
 
 
 def take_head(buffer: bytearray, max_bytes: int) -> bytes | None:
@@ -81,22 +82,27 @@ def parse_upgrade(
     """The request and its Sec-WebSocket-Key, from the bytes before the empty line; raises BadUpgrade (WS-01, WS-10)."""
     request_line, *lines = head.split(b"\r\n")
     target = _target(request_line)
-    if len(lines) > max_lines:
-        raise BadUpgrade(431, "The request has too many header lines.")
-    headers = _headers(lines)
-    _require_upgrade(headers)
-    protocols = tuple(token.decode() for token in _tokens(headers, b"sec-websocket-protocol"))
+    try:
+        if len(lines) > max_lines:
+            raise BadUpgrade(431, "The request has too many header lines.")
+        headers = _headers(lines)
+        _require_upgrade(headers)
+        key = _key(headers)
+        subprotocols = _tokens(headers, b"sec-websocket-protocol")
+    except BadUpgrade as bad:
+        bad.target = target
+        raise
     request = ConnectRequest(
         target=target,
         authorization=headers.get(b"authorization"),
-        subprotocols=protocols,
+        subprotocols=tuple(map(bytes.decode, subprotocols)),
         peer=peer,
         listener=listener,
         is_tls=is_tls,
         client_certificate=client_certificate,
         user_agent=headers.get(b"user-agent", b"").decode(),
     )
-    return request, _key(headers)
+    return request, key
 
 
 def _target(request_line: bytes) -> str:

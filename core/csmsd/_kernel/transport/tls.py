@@ -1,0 +1,149 @@
+"""TLS for stations: what is offered, what is refused, and which files are good enough for it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from csmsd.config import Listen
+from csmsd.errors import ConfigError
+
+# SEC-05: the four mandated suites of TLS 1.2, and the two that keep RSA certificates forward secret. Python's default
+# leaves out the last two. TLS 1.3 brings its own.
+SUITES = ":".join(
+    (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "AES128-GCM-SHA256",
+        "AES256-GCM-SHA384",
+    )
+)
+OPTIONS = ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+MIN_RSA_BITS = 2048
+MIN_EC_BITS = 224
+WEAK_HASHES = frozenset(("md5", "sha1"))
+
+REASONS = {
+    "HTTP_REQUEST": "The peer speaks plain HTTP; this port needs TLS (wss:).",
+    "WRONG_VERSION_NUMBER": "The peer does not speak TLS; this port needs it (wss:).",
+    "UNSUPPORTED_PROTOCOL": "The peer offers only TLS versions older than 1.2.",
+    "VERSION_TOO_LOW": "The peer offers only TLS versions older than 1.2.",
+    "NO_SHARED_CIPHER": "The peer offers none of the cipher suites allowed here, or none that fits our certificates.",
+    "CERTIFICATE_VERIFY_FAILED": "The peer's certificate was not issued by a trusted root, or is expired.",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "The peer showed no certificate; this port requires one.",
+    "TLSV1_ALERT_UNKNOWN_CA": "The peer does not trust our certificate's root.",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "The peer refuses our certificate.",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "The peer refuses our certificate.",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "The peer holds our certificate for expired; check its clock.",
+}
+
+
+def explain(error: BaseException | None) -> str:
+    """Why a TLS handshake failed, in words for the operator, without anything the peer wrote (SEC-10)."""
+    if isinstance(error, ssl.SSLEOFError | ConnectionError) or error is None:
+        return "The peer left in the middle of the TLS handshake."
+    reason = str(getattr(error, "reason", None) or type(error).__name__)
+    return REASONS.get(reason, f"The TLS handshake failed ({reason}).")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A PEM chain, leaf first, and the key of its leaf."""
+
+    certificate: Path
+    private_key: Path
+
+
+class ServerTls:
+    """The TLS context of a listener. New connections get the newest one, older ones keep theirs (SEC-11)."""
+
+    def __init__(
+        self,
+        pairs: Sequence[KeyPair],
+        client_roots: Path | None = None,
+        client_certificates: Literal["optional", "required"] = "optional",
+    ) -> None:
+        """Raise ConfigError if a file cannot be used. Client certificates are asked for if there are `client_roots` (SEC-12)."""
+        self._pairs = tuple(pairs)
+        self._client_roots = client_roots
+        self._verify = ssl.CERT_REQUIRED if client_certificates == "required" else ssl.CERT_OPTIONAL
+        self.context = self._build()
+
+    @classmethod
+    def of(cls, listen: Listen) -> ServerTls:
+        """What the configuration asks for (SEC-06)."""
+        if len(listen.certificate) != len(listen.private_key):
+            raise ConfigError(
+                f"listen.certificate names {len(listen.certificate)} files, listen.private_key "
+                f"{len(listen.private_key)}: every certificate needs its key, in the same order"
+            )
+        return cls([KeyPair(*files) for files in zip(listen.certificate, listen.private_key, strict=True)])
+
+    def reload(self) -> None:
+        """Read the files again; if they cannot be used, raise ConfigError and keep what is in use."""
+        self.context = self._build()
+
+    def _build(self) -> ssl.SSLContext:
+        if not self._pairs:
+            raise ConfigError("a TLS listener needs listen.certificate and listen.private_key")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= OPTIONS
+        context.set_ciphers(SUITES)
+        for pair in self._pairs:
+            check_certificate(pair.certificate)
+            _load_pair(context, pair)
+        if self._client_roots is not None:
+            _load_roots(context, self._client_roots)
+            context.verify_mode = self._verify
+        return context
+
+
+def check_certificate(path: Path) -> None:
+    """Raise ConfigError unless key size and signature of the leaf are strong enough (SEC-07)."""
+    try:
+        leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: holds no certificate in PEM form") from error
+    key = leaf.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        kind, bits, least = "RSA", key.key_size, MIN_RSA_BITS
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        kind, bits, least = "EC", key.key_size, MIN_EC_BITS
+    else:
+        raise ConfigError(f"{path}: the key is neither RSA nor EC; stations understand only these")
+    if bits < least:
+        raise ConfigError(f"{path}: the {kind} key has {bits} bits; at least {least} are needed (SEC-07)")
+    digest = leaf.signature_hash_algorithm
+    if digest is not None and digest.name in WEAK_HASHES:
+        raise ConfigError(f"{path}: signed with {digest.name}; SHA-256 or better is needed (SEC-07)")
+
+
+def _load_pair(context: ssl.SSLContext, pair: KeyPair) -> None:
+    try:
+        # An encrypted key would make OpenSSL ask for its password on the terminal, and the server wait for ever.
+        context.load_cert_chain(pair.certificate, pair.private_key, password=lambda: b"")
+    except ssl.SSLError as error:
+        reason = error.reason or "not a private key in PEM form, or encrypted"
+        raise ConfigError(f"{pair.private_key}: does not fit {pair.certificate} ({reason})") from error
+    except OSError as error:
+        raise ConfigError(f"{pair.private_key}: cannot be read: {error.strerror}") from error
+
+
+def _load_roots(context: ssl.SSLContext, path: Path) -> None:
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise ConfigError(f"{path}: holds no certificates in PEM form") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
