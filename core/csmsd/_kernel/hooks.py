@@ -1,0 +1,215 @@
+"""Hook plans: pluggy registers, validates and orders; csmsd calls. Also who failed how often, and the quarantine."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import pluggy
+import trio
+
+from csmsd._kernel.registration import Spec, check_implementations, check_specs, specs_of
+from csmsd.hookspecs import PluginFailure, plugin_failed
+
+log = logging.getLogger("csmsd.hooks")
+
+
+class Health:
+    """How one plugin is doing, since csmsd started."""
+
+    __slots__ = ("_idle", "calls", "failures", "last_failure", "running")
+
+    def __init__(self) -> None:
+        self.calls = 0  # answered, "not mine" included
+        self.failures = 0
+        self.last_failure = ""
+        self.running = 0  # async calls in flight
+        self._idle = trio.lowlevel.ParkingLot()
+
+    def count(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """An `async def` that is seen in `running`, whoever calls it."""
+
+        async def counted(*args: Any) -> Any:
+            self.running += 1
+            try:
+                return await call(*args)
+            finally:
+                self.running -= 1
+                if not self.running:
+                    self._idle.unpark_all()
+
+        return counted
+
+    async def wait_idle(self) -> None:
+        """Wait until no call is in flight."""
+        while self.running:
+            await self._idle.park()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a plugin takes part."""
+
+    timeout: float  # seconds, for one async implementation
+    is_critical: bool = False  # never quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One implementation of a hook, callable with the spec's arguments by position."""
+
+    plugin: str
+    call: Callable[..., Any]
+    is_async: bool
+    hook: str
+    timeout: float
+    is_critical: bool
+    health: Health
+
+
+Plan = tuple[Step, ...]
+
+
+def compile_plan(
+    caller: pluggy.HookCaller, parameters: tuple[str, ...], terms: dict[str, Terms], health: dict[str, Health]
+) -> Plan:
+    """The implementations in the order they are asked, over pluggy's public API only."""
+    plan: list[Step] = []
+    for impl in reversed(caller.get_hookimpls()):
+        plugin, is_async = impl.plugin_name, inspect.iscoroutinefunction(impl.function)
+        call = _positional(impl, parameters)
+        if is_async:
+            call = health[plugin].count(call)
+        timeout, is_critical = terms[plugin].timeout, terms[plugin].is_critical
+        plan.append(Step(plugin, call, is_async, caller.name, timeout, is_critical, health[plugin]))
+    return tuple(plan)
+
+
+def _positional(impl: pluggy.HookImpl, parameters: tuple[str, ...]) -> Callable[..., Any]:
+    """Plugins may leave out arguments they do not use; the usual case costs nothing, the others one call."""
+    function, wanted = impl.function, tuple(parameters.index(name) for name in impl.argnames)
+    if wanted == tuple(range(len(parameters))):
+        return function
+    if not wanted:
+        return lambda *_: function()
+    return lambda *args: function(*(args[i] for i in wanted))
+
+
+def _reason(step: Step, error: BaseException | str) -> str:
+    if isinstance(error, trio.TooSlowError):
+        return f"too slow: no answer in {step.timeout:g} s"
+    return error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def _ignore(*_: object) -> None:
+    """Until somebody wants to know."""
+
+
+class HookSet:
+    """The implementations of one csmsd: plans by hook, and what to do about those that fail.
+
+    `changed` holds plain functions to call when the set has changed: whoever keeps plans fetches them again.
+    """
+
+    def __init__(self, quarantine_after: int = 10) -> None:
+        self._manager = pluggy.PluginManager("csmsd")
+        self._specs: dict[str, Spec] = {}
+        self._plans: dict[Callable[..., Any], Plan] = {}
+        self._terms: dict[str, Terms] = {}
+        self._quarantine_after = quarantine_after
+        self.health: dict[str, Health] = {}
+        self.failures: Counter[str] = Counter()  # consecutive ones, by plugin; empty while all is well
+        self.changed: list[Callable[[], None]] = []
+        self.quarantined: Callable[[str], None] = _ignore  # after a plugin has been taken out for its failures
+        self.reported: Callable[[PluginFailure], None] = _ignore
+
+    def add_specs(self, module: ModuleType, owner: str) -> None:
+        """Publish a module's hooks; PluginConflict, HookMismatch. They stay when their owner is disabled."""
+        new = specs_of(self._manager, module, owner)
+        check_specs(new, self._specs)
+        for name, plugin in self._manager.list_name_plugin():
+            check_implementations(self._manager, plugin, name, {**self._specs, **new})
+        fresh = new.keys() - self._specs.keys()
+        if fresh:
+            namespace = ModuleType(module.__name__)
+            namespace.__dict__.update({name: new[name].function for name in fresh})
+            self._manager.add_hookspecs(namespace)
+            self._specs.update(new)
+            self._plans.clear()
+
+    def enable(self, plugin: object, name: str, terms: Terms) -> None:
+        """Ask this plugin too, before those that are there already; HookMismatch leaves everything as it was."""
+        check_implementations(self._manager, plugin, name, self._specs)
+        self._terms[name] = terms
+        self.health.setdefault(name, Health())
+        self.failures.pop(name, None)
+        self._manager.register(plugin, name)
+        self._announce()
+
+    def disable(self, name: str) -> None:
+        """Calls in flight keep the plan they started with; new ones do not see the plugin."""
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+            self._announce()
+
+    def is_enabled(self, name: str) -> bool:
+        """True while the plugin is asked."""
+        return self._manager.has_plugin(name)
+
+    def hooks_of(self, plugin: object) -> tuple[str, ...]:
+        """The names of the hooks that an enabled plugin implements."""
+        return tuple(sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()))
+
+    def plan(self, spec: Callable[..., Any]) -> Plan:
+        """Who implements a hook now, in the order asked; nobody if no plugin of this csmsd publishes it."""
+        plan = self._plans.get(spec)
+        if plan is None:
+            plan = self._plans[spec] = self._compile(spec)
+        return plan
+
+    def _compile(self, spec: Callable[..., Any]) -> Plan:
+        known = self._specs.get(spec.__name__)
+        if known is None or known.function is not spec:
+            return ()
+        caller: pluggy.HookCaller = getattr(self._manager.hook, spec.__name__)
+        return compile_plan(caller, known.parameters, self._terms, self.health)
+
+    def arguments(self, spec: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Positional arguments for the steps of a plan, of a call that used names."""
+        bound = inspect.signature(spec).bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound.args
+
+    def worked(self, step: Step) -> None:
+        """An implementation has answered, be it "not mine"."""
+        step.health.calls += 1
+        if self.failures:
+            self.failures.pop(step.plugin, None)
+
+    def failed(self, step: Step, error: BaseException | str) -> None:
+        """Count a failure; the caller goes on to the next implementation."""
+        reason = _reason(step, error)
+        cause = error if isinstance(error, BaseException) and not isinstance(error, trio.TooSlowError) else None
+        log.error("plugin %s failed in %s: %s", step.plugin, step.hook, reason, exc_info=cause)
+        if step.hook == plugin_failed.__name__:
+            return  # never re-entered
+        step.health.failures += 1
+        step.health.last_failure = f"{step.hook}: {reason}"
+        self.failures[step.plugin] += 1
+        consecutive = self.failures[step.plugin]
+        is_over = consecutive >= self._quarantine_after and not step.is_critical and self.is_enabled(step.plugin)
+        if is_over:
+            log.error("plugin %s is quarantined after %d failures in a row", step.plugin, consecutive)
+            self.disable(step.plugin)
+            self.quarantined(step.plugin)
+        self.reported(PluginFailure(step.plugin, step.hook, reason, consecutive, is_over))
+
+    def _announce(self) -> None:
+        self._plans.clear()
+        for changed in self.changed:
+            changed()

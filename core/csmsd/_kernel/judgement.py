@@ -1,0 +1,46 @@
+"""What came of asking one implementation: an answer, "not mine" or a failure that is counted."""
+
+from __future__ import annotations
+
+import logging
+from types import CoroutineType
+from typing import Any, Final
+
+from csmsd._kernel.hooks import HookSet, Step
+from csmsd.errors import StoreError
+
+log = logging.getLogger("csmsd.hooks")
+
+FAILED: Final = object()  # the judgement on an implementation that gave no usable answer
+PASS_OVER: Final = object()  # the fallback of a question that has none: the next implementation is asked
+
+
+class Judge:
+    """Counts what implementations do, and says what their answer is worth."""
+
+    __slots__ = ("_hooks",)
+
+    def __init__(self, hooks: HookSet) -> None:
+        self._hooks = hooks
+
+    def __call__(self, step: Step, answer: Any, error: BaseException | None, fallback: Any) -> Any:
+        """The answer, None for "not mine", or FAILED. Where there is a fallback, answers are of its type."""
+        if error is not None:
+            self._blame(step, error)
+            return FAILED
+        if answer is not None:
+            if isinstance(answer, CoroutineType):
+                answer.close()
+                self._hooks.failed(step, "returned a coroutine: an async def is missing somewhere")
+                return FAILED
+            if fallback is not PASS_OVER and not isinstance(answer, type(fallback)):
+                self._hooks.failed(step, f"answered {type(answer).__name__}, not {type(fallback).__name__}")
+                return FAILED
+        self._hooks.worked(step)
+        return answer
+
+    def _blame(self, step: Step, error: BaseException) -> None:
+        if isinstance(error, StoreError):  # the database's fault: an outage must not quarantine every plugin
+            log.warning("plugin %s could not answer %s: %s", step.plugin, step.hook, error)
+        else:
+            self._hooks.failed(step, error)

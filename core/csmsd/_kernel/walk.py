@@ -1,0 +1,83 @@
+"""One question of plain code on its way through a plan."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import trio
+
+from csmsd._kernel.hooks import Plan, Step
+from csmsd._kernel.judgement import FAILED, PASS_OVER, Judge
+from csmsd._kernel.pool import Pool
+from csmsd._kernel.timers import Wheel
+from csmsd.errors import Bug
+from csmsd.pending import Pending
+
+
+class Walk:
+    """Asks one implementation after the other: inline as far as it goes, then from job to job.
+
+    `result` settles with the first answer; with the fallback if somebody fails before or nobody answers; never with an
+    error.
+    """
+
+    __slots__ = ("_arguments", "_asked", "_fallback", "_judge", "_plan", "_pool", "_wheel", "result")
+
+    def __init__(
+        self, plan: Plan, arguments: tuple[Any, ...], fallback: Any, judge: Judge, pool: Pool, wheel: Wheel
+    ) -> None:
+        self._plan, self._arguments, self._fallback, self._judge = plan, arguments, fallback, judge
+        self._pool, self._wheel = pool, wheel
+        self._asked = 0  # so many implementations; the last of them may still think
+        self.result: Pending[Any] = Pending()
+
+    def go_on(self) -> None:
+        """Ask until somebody answers or has to be waited for."""
+        while self._asked < len(self._plan):
+            step = self._plan[self._asked]
+            self._asked += 1
+            if step.is_async:
+                return self._start_job(step)
+            try:
+                answer = step.call(*self._arguments)
+            except Bug as error:
+                if self._is_over(step, None, error):
+                    return None
+                continue
+            if isinstance(answer, Pending):
+                return self._wait_for(step, cast("Pending[Any]", answer))
+            if self._is_over(step, answer, None):
+                return None
+        return self.result.settle(None if self._fallback is PASS_OVER else self._fallback)
+
+    def _is_over(self, step: Step, answer: Any, error: BaseException | None) -> bool:
+        answer = self._judge(step, answer, error, self._fallback)
+        if answer is FAILED:
+            if self._fallback is PASS_OVER:
+                return False
+            answer = self._fallback
+        if answer is not None:
+            self.result.settle(answer)
+        return answer is not None
+
+    def _start_job(self, step: Step) -> None:
+        def done(answer: Any, error: BaseException | None) -> None:
+            if isinstance(answer, Pending):
+                self._wait_for(step, cast("Pending[Any]", answer))
+            elif not self._is_over(step, answer, error):
+                self.go_on()
+
+        self._pool.start(step.call, self._arguments, step.timeout, done)
+
+    def _wait_for(self, step: Step, pending: Pending[Any]) -> None:
+        """A promise has a time limit too; one that is kept after it counts for nothing."""
+        turn = self._asked
+
+        def settled(answer: Any, error: BaseException | None) -> None:
+            timer.cancel()
+            is_late = turn != self._asked or self.result.is_settled
+            if not is_late and not self._is_over(step, answer, error):
+                self.go_on()
+
+        timer = self._wheel.after(step.timeout, lambda: settled(None, trio.TooSlowError()))
+        pending.when_settled(settled)
