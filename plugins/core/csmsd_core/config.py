@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
+
+from csmsd_core.transaction_rules import TransactionRules
 
 
 class CoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,7 +24,12 @@ class CoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock_drift_warning: Annotated[float, Meta(gt=0)] = 60.0  # a station's clock that is further off is shown (BOOT-30)
     # What Authorize gets when an external authoriser fails: a CALLERROR, or a status (AUTH-09).
     authorizer_failure: Literal["InternalError", "Accepted", "Blocked", "Invalid"] = "InternalError"
-    start_unverified: bool = True  # ... and StartTransaction of a tag nobody knows: Accepted for an hour, else Invalid (AUTH-14)
+    start_unverified: bool = (
+        True  # ... and StartTransaction of a tag nobody knows: Accepted for an hour, else Invalid (AUTH-14)
+    )
     remote_start_grants: bool = True  # the id tag of a remote start is good for that station for a while (AUTH-10)
-    remote_start_window: Annotated[float, Meta(gt=0)] = 300.0  # ... this long; also how long a start is waited for (OP-11)
+    remote_start_window: Annotated[float, Meta(gt=0)] = (
+        300.0  # ... this long; also how long a start is waited for (OP-11)
+    )
     refuse_on_warning: bool = False  # refuse commands that give rise to a warning instead of sending them (OP-02)
+    transactions: TransactionRules = field(default_factory=TransactionRules)

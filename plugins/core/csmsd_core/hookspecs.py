@@ -16,6 +16,7 @@ from csmsd.hookspecs import hookspec
 from csmsd.station import Arrival, Registration, Station
 
 if TYPE_CHECKING:
+    from csmsd_core.facts import ConnectorStatusChanged, StationBooted
     from csmsd_core.messages import (
         Authorize,
         AuthorizeResponse,
@@ -35,15 +36,7 @@ if TYPE_CHECKING:
         StopTransaction,
         StopTransactionResponse,
     )
-
-    from csmsd_core.facts import (
-        ConnectorStatusChanged,
-        MeterValuesStored,
-        StationBooted,
-        TransactionStarted,
-        TransactionStopped,
-        TransactionUpdated,
-    )
+    from csmsd_core.records import MeterValuesBatch, Transaction, TransactionChange
 
 # What an id tag is judged for. remote: an operator is about to send a RemoteStartTransaction with it.
 Purpose = Literal["authorize", "start", "stop", "remote"]
@@ -156,7 +149,7 @@ def stop_transaction(station: Station, request: StopTransaction, arrival: Arriva
 
 @hookspec(colour="either")
 def accept_station(station: Station, request: BootNotification) -> Registration | None:
-    """Asked for every BootNotification: may this station work?
+    """Asked for every BootNotification, whether this station may work.
 
     Return Accepted, Pending or Rejected, or None to leave it to the next plugin; the operator's decision and
     `boot_policy` come last. If you raise or are slow the station is told Pending and asks again. Called for every boot.
@@ -177,7 +170,7 @@ def authorize_id_tag(station: Station, id_tag: str, purpose: Purpose) -> IdTagIn
 
 
 @hookspec()
-async def price_transaction(fact: TransactionStopped) -> Price | None:
+async def price_transaction(transaction: Transaction) -> Price | None:
     """Asked when somebody wants to see what a stopped transaction costs.
 
     Return the price, or None if you do not know. If you raise or are slow no price is shown. Called as often as
@@ -199,7 +192,7 @@ def data_transfer_messages() -> Iterable[VendorMessage]:
 
 @hookspec(colour="plain")
 def command_warnings(station: Station, command: AnyCommand, request: msgspec.Struct) -> Iterable[str]:
-    """Asked before a command is sent: what about it is likely to be refused or to surprise (OP-02)?
+    """Asked before a command is sent, what about it is likely to be refused or to surprise (OP-02).
 
     Return one sentence for each finding; they are shown and do not stop the command. A failure is passed over. May be
     called several times for one command.
@@ -223,20 +216,20 @@ async def connector_status_changed(station_id: str, fact: ConnectorStatusChanged
 
 
 @hookspec()
-async def transaction_started(station_id: str, fact: TransactionStarted, fact_id: int) -> None:
+async def transaction_started(station_id: str, fact: Transaction, fact_id: int) -> None:
     """A transaction was stored; see above for returning, raising and repetition."""
 
 
 @hookspec()
-async def transaction_stopped(station_id: str, fact: TransactionStopped, fact_id: int) -> None:
-    """A transaction got a stop that counts; see above for returning, raising and repetition."""
+async def transaction_stopped(station_id: str, fact: Transaction, fact_id: int) -> None:
+    """A transaction got a stop that counts, a close by an operator included (TX-40); see above for returning, raising and repetition."""
 
 
 @hookspec()
-async def transaction_updated(station_id: str, fact: TransactionUpdated, fact_id: int) -> None:
+async def transaction_updated(station_id: str, fact: TransactionChange, fact_id: int) -> None:
     """A transaction was superseded, reopened, corrected …; see above for returning, raising and repetition."""
 
 
 @hookspec()
-async def meter_values_stored(station_id: str, fact: MeterValuesStored, fact_id: int) -> None:
+async def meter_values_stored(station_id: str, fact: MeterValuesBatch, fact_id: int) -> None:
     """Meter values were stored; see above for returning, raising and repetition."""
