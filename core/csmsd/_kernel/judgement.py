@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from types import CoroutineType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from csmsd._kernel.hooks import HookSet, Step
 from csmsd.errors import StoreError
+from csmsd.pending import Pending
 
 log = logging.getLogger("csmsd.hooks")
 
 FAILED: Final = object()  # the judgement on an implementation that gave no usable answer
 PASS_OVER: Final = object()  # the fallback of a question that has none: the next implementation is asked
+
+
+def is_promise(answer: object) -> TypeGuard[Pending[Any]]:
+    """True for an answer that comes later."""
+    return isinstance(answer, Pending)
+
+
+def is_lazy(answer: object) -> TypeGuard[Iterator[Any]]:
+    """True for an answer that is made while it is read, as a generator does."""
+    return isinstance(answer, Iterator)
 
 
 class Judge:

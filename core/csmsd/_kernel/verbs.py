@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, ParamSpec, TypeVar, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
 
 import trio
 
 from csmsd._kernel.deliveries import Deliveries
 from csmsd._kernel.hooks import HookSet, Step
-from csmsd._kernel.judgement import FAILED, PASS_OVER, Judge
+from csmsd._kernel.judgement import FAILED, PASS_OVER, Judge, is_lazy, is_promise
 from csmsd._kernel.pool import Pool
 from csmsd._kernel.timers import Wheel
 from csmsd._kernel.walk import Walk
@@ -86,8 +86,8 @@ class HookRunner(Hooks):
     def _call(self, step: Step, arguments: tuple[Any, ...]) -> Any:
         try:
             answer: Any = step.call(*arguments)
-            if isinstance(answer, Iterator):  # a generator works, and fails, when it is read: in here
-                answer = list(cast("Iterator[Any]", answer))
+            if is_lazy(answer):  # a generator works, and fails, when it is read: in here
+                answer = list(answer)
         except Bug as error:
             return self._judge(step, None, error, PASS_OVER)
         return self._judge(step, answer, None, PASS_OVER)
@@ -112,8 +112,8 @@ class HookRunner(Hooks):
                 answer: Any = step.call(*arguments)
                 if step.is_async:
                     answer = await answer
-                if isinstance(answer, Pending):
-                    answer = await cast("Pending[Any]", answer)
+                if is_promise(answer):
+                    answer = await answer
                 return answer, None
             except Bug as error:
                 return None, error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import trio
 
 from csmsd._kernel.hooks import Plan, Step
-from csmsd._kernel.judgement import FAILED, PASS_OVER, Judge
+from csmsd._kernel.judgement import FAILED, PASS_OVER, Judge, is_promise
 from csmsd._kernel.pool import Pool
 from csmsd._kernel.timers import Wheel
 from csmsd.errors import Bug
@@ -44,8 +44,8 @@ class Walk:
                 if self._is_over(step, None, error):
                     return None
                 continue
-            if isinstance(answer, Pending):
-                return self._wait_for(step, cast("Pending[Any]", answer))
+            if is_promise(answer):
+                return self._wait_for(step, answer)
             if self._is_over(step, answer, None):
                 return None
         return self.result.settle(None if self._fallback is PASS_OVER else self._fallback)
@@ -62,8 +62,8 @@ class Walk:
 
     def _start_job(self, step: Step) -> None:
         def done(answer: Any, error: BaseException | None) -> None:
-            if isinstance(answer, Pending):
-                self._wait_for(step, cast("Pending[Any]", answer))
+            if is_promise(answer):
+                self._wait_for(step, answer)
             elif not self._is_over(step, answer, error):
                 self.go_on()
 
