@@ -19,7 +19,7 @@ class CoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # pending: a station's first boot puts it on hold until the operator accepts it (BOOT-25).
     boot_policy: Literal["known", "auto", "pending"] = "known"
     close_rejected: bool = False  # end the connection after BootNotification.conf Rejected (BOOT-24)
-    # Stations whose configuration is read after each accepted boot; "*" for all. Nothing is sent unasked otherwise (BOOT-26).
+    # Stations whose configuration is read after each accepted boot; "*": all. Else nothing is sent unasked (BOOT-26).
     read_configuration_of: tuple[str, ...] = ()
     clock_drift_warning: Annotated[float, Meta(gt=0)] = 60.0  # a station's clock that is further off is shown (BOOT-30)
     # What Authorize gets when an external authoriser fails: a CALLERROR, or a status (AUTH-09).

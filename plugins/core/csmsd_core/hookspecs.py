@@ -207,29 +207,29 @@ def command_warnings(station: Station, command: AnyCommand, request: msgspec.Str
 
 @hookspec()
 async def station_booted(station_id: str, fact: StationBooted, fact_id: int) -> None:
-    """A BootNotification was answered; see above for returning, raising and repetition."""
+    """A BootNotification was answered; see above for the rest."""
 
 
 @hookspec()
 async def connector_status_changed(station_id: str, fact: ConnectorStatusChanged, fact_id: int) -> None:
-    """A connector reported something new; see above for returning, raising and repetition."""
+    """A connector reported something new; see above for the rest."""
 
 
 @hookspec()
 async def transaction_started(station_id: str, fact: Transaction, fact_id: int) -> None:
-    """A transaction was stored; see above for returning, raising and repetition."""
+    """A transaction was stored; see above for the rest."""
 
 
 @hookspec()
 async def transaction_stopped(station_id: str, fact: Transaction, fact_id: int) -> None:
-    """A transaction got a stop that counts, a close by an operator included (TX-40); see above for returning, raising and repetition."""
+    """A transaction got a stop that counts, also by a close (TX-40); see above for the rest."""
 
 
 @hookspec()
 async def transaction_updated(station_id: str, fact: TransactionChange, fact_id: int) -> None:
-    """A transaction was superseded, reopened, corrected …; see above for returning, raising and repetition."""
+    """A transaction was superseded, reopened, corrected …; see above for the rest."""
 
 
 @hookspec()
 async def meter_values_stored(station_id: str, fact: MeterValuesBatch, fact_id: int) -> None:
-    """Meter values were stored; see above for returning, raising and repetition."""
+    """Meter values were stored; see above for the rest."""

@@ -52,8 +52,7 @@ remote_start = sa.Table(  # RemoteStartTransactions; one that may still start is
     sa.Column("connector_id", sa.Integer),  # NULL: the station chooses
     sa.Column("requested_at", UtcTime, nullable=False),
     sa.Column("valid_until", UtcTime, nullable=False),
-    sa.Column("outcome", sa.Text, nullable=False),  # sent, accepted, rejected, failed
-    sa.Column("transaction_id", sa.BigInteger, unique=True),  # set when a StartTransaction was linked (TX-10)
+    sa.Column("outcome", sa.Text, nullable=False),  # sent, accepted, rejected, failed; see transaction.remote_start_id
     sa.Index("core_remote_start_by_station", "station_id", "id_tag_key"),
 )
 

@@ -56,7 +56,8 @@ DELETE = sa.delete(tag).where(tag.c.id_tag_key == sa.bindparam("key"))
 def put_tags(connection: sa.Connection, rows: Sequence[Tag]) -> Sequence[None]:
     """Create or replace id tags; the moment of creation stays."""
     connection.execute(
-        PUT[connection.dialect.name], [{"id_tag_key": folded(row.id_tag), **msgspec.structs.asdict(row)} for row in rows]
+        PUT[connection.dialect.name],
+        [{"id_tag_key": folded(row.id_tag), **msgspec.structs.asdict(row)} for row in rows],
     )
     return [None] * len(rows)
 
