@@ -41,7 +41,7 @@ def accept_batch(listener: socket.socket, backend: Backend, door: Door, name: st
             return True
         except OSError as error:
             if error.errno in OUT_OF_RESOURCES:
-                log.error("cannot accept connections on %s: %s", name, error.strerror)
+                log.error("cannot accept connections on %s: %s", name, error.strerror)  # noqa: TRY400 - it says it all
                 return False
             continue  # the peer left before we looked
         _hand_over(sock, peer_name(address), backend, door, name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,13 +19,9 @@ from csmsd.hookspecs import ConnectRequest
 
 SUBPROTOCOL = "ocpp1.6"
 
-# The TLS context of a listener, by its name; None: unencrypted. Asked for every connection, so that certificates can be
-# replaced while connections are open (SEC-11).
-Contexts = Callable[[str], ssl.SSLContext | None]
-
-
-def unencrypted(_listener: str) -> None:
-    """The Contexts of a house without TLS."""
+# The TLS context of each listener, by its name; None: unencrypted. Looked up for every connection, so that replacing an
+# entry replaces the certificate while connections are open (SEC-11).
+Contexts = Mapping[str, ssl.SSLContext | None]
 
 
 class Link(Protocol):
@@ -71,15 +67,18 @@ class Door(Protocol):
 
     def is_open(self, peer: str) -> bool:
         """May this address connect at all? Asked before a byte is read; False closes the socket (admission limits)."""
+        ...
 
     async def knock(self, request: ConnectRequest) -> Admission:
         """May this station in? Runs in a task, under the handshake deadline. Never raises a Bug."""
+        ...
 
     def refused(self, peer: str) -> None:
         """The socket of `is_open` is gone without having been entered (its place among the unauthenticated is free)."""
 
     def enter(self, request: ConnectRequest, admission: Admission, link: Link) -> Receiver:
         """The upgrade was answered with 101: replace an older connection, start the new one."""
+        ...
 
     def turned_away(self, peer: str, stage: str, cause: str, target: str = "") -> None:
         """An attempt ended before `knock` could judge it: `stage` is tcp, tls or upgrade (connection doctor)."""

@@ -30,7 +30,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Can only this machine reach it?"""
+        """Whether only this machine can reach it."""
         if self.host == "localhost":
             return True
         try:
@@ -86,7 +86,9 @@ def bind(address: Address, key: str) -> socket.socket:
             )[0]
             sock = socket.create_server(where[:2], family=family, backlog=BACKLOG)
         elif socket.has_dualstack_ipv6():
-            sock = socket.create_server(("", address.port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
+            sock = socket.create_server(
+                ("", address.port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
         else:
             sock = socket.create_server(("", address.port), backlog=BACKLOG)
     except OSError as error:

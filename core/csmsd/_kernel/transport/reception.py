@@ -28,7 +28,7 @@ class Guest:
     early: bytes  # what the peer sent behind its request, without waiting for the answer
 
 
-class _PeerLeft(Exception):
+class _PeerLeft(Exception):  # noqa: N818 - it is no error of ours
     """The peer closed before it had an answer."""
 
 
@@ -44,16 +44,20 @@ class Reception:
 
     async def receive(self) -> Guest | None:
         """The guest whose upgrade is to be answered with 101; None for everybody else, who has been told why."""
-        status, cause = 0, ""
+        answer = b""
         try:
             with trio.fail_after(self._limits.handshake):
                 guest = await self._meet()
         except BadUpgrade as bad:
             self._target = bad.target
-            status, cause = bad.status, bad.cause
+            cause = bad.cause
+            answer = refusal(bad.status, cause)
         except trio.TooSlowError:
-            status = 0 if self._stage == "tls" else 503 if self._target else 408
             cause = "It took too long."
+            if self._target:
+                answer = refusal(503, retry_after=TRY_AGAIN)  # it was us (WS-42)
+            elif self._stage != "tls":
+                answer = refusal(408)
         except trio.BrokenResourceError as broken:
             cause = explain(broken.__cause__) if self._stage == "tls" else "The connection was reset."
         except _PeerLeft:
@@ -64,8 +68,7 @@ class Reception:
                 return None
             return guest
         self._door.turned_away(self._peer, self._stage, cause, self._target)
-        if status:
-            answer = refusal(status, cause if status < 408 or status in (426, 431, 505) else "", retry_after=TRY_AGAIN)
+        if answer:
             await self._stream.say_and_leave(answer, self._limits.close)
         return None
 
@@ -95,19 +98,19 @@ class Reception:
         return head
 
     async def _knock(self, request: ConnectRequest) -> Admission:
-        """Ask the door while watching the peer, who may leave meanwhile, and who may not send more than a head's bytes."""
-        admission: Admission | None = None
+        """Ask the door while watching the peer, who may leave meanwhile but not send more than a head's bytes."""
+        answers: list[Admission] = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, nursery.cancel_scope)
             try:
-                admission = await self._door.knock(request)
+                answers.append(await self._door.knock(request))
             except Bug:
                 log.exception("%s: no verdict", self._peer)
-                admission = Admission(503, retry_after=TRY_AGAIN)
+                answers.append(Admission(503, retry_after=TRY_AGAIN))
             nursery.cancel_scope.cancel()
-        if admission is None:
+        if not answers:
             raise _PeerLeft
-        return admission
+        return answers[0]
 
     async def _watch(self, knocking: trio.CancelScope) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import trio
 
 T = TypeVar("T")
-READ_BYTES = 65_536
+CHUNK = 65_536
 DRAIN_BYTES = 65_536
 
 
@@ -27,7 +27,7 @@ class SocketStream(trio.abc.Stream):
 
     @property
     def is_tls(self) -> bool:
-        """Is this connection encrypted?"""
+        """Whether this connection is encrypted."""
         return isinstance(self._sock, ssl.SSLSocket)
 
     @property
@@ -43,7 +43,7 @@ class SocketStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What has arrived, or b"" at the end; cancelling it loses nothing."""
         await trio.lowlevel.checkpoint()  # before the bytes leave the socket; a flood must not starve the others
-        size = READ_BYTES if max_bytes is None else max_bytes
+        size = CHUNK if max_bytes is None else max_bytes
         return await self._attempt(lambda: self._sock.recv(size), trio.lowlevel.wait_readable)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -51,10 +51,12 @@ class SocketStream(trio.abc.Stream):
         rest = memoryview(data)
         while rest:
             with trio.move_on_after(self._write_timeout) as scope:
-                sent = await self._attempt(lambda: self._sock.send(rest[:READ_BYTES]), trio.lowlevel.wait_writable)
-                rest = rest[sent:]
+                rest = rest[await self._send_some(rest[:CHUNK]) :]
             if scope.cancelled_caught:
                 raise trio.BrokenResourceError("the peer does not read")
+
+    async def _send_some(self, data: memoryview) -> int:
+        return await self._attempt(lambda: self._sock.send(data), trio.lowlevel.wait_writable)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Return when a send is likely to succeed."""
@@ -91,9 +93,7 @@ class SocketStream(trio.abc.Stream):
         self.close()
         await trio.lowlevel.checkpoint()
 
-    async def _attempt(
-        self, operation: Callable[[], T], wait: Callable[[socket.socket], object]
-    ) -> T:
+    async def _attempt(self, operation: Callable[[], T], wait: Callable[[socket.socket], object]) -> T:
         while True:
             if self._is_closed:
                 raise trio.ClosedResourceError

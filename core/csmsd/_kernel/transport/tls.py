@@ -62,49 +62,38 @@ class KeyPair:
     private_key: Path
 
 
-class ServerTls:
-    """The TLS context of a listener. New connections get the newest one, older ones keep theirs (SEC-11)."""
+def context_of(listen: Listen) -> ssl.SSLContext:
+    """The context that the configuration asks for; call it again to reload its files (SEC-06, SEC-11)."""
+    if len(listen.certificate) != len(listen.private_key):
+        raise ConfigError(
+            f"listen.certificate names {len(listen.certificate)} files, listen.private_key {len(listen.private_key)}: "
+            "every certificate needs its key, in the same order"
+        )
+    if not listen.certificate:
+        raise ConfigError("listen.ocpp_tls needs listen.certificate and listen.private_key")
+    return server_context([KeyPair(*files) for files in zip(listen.certificate, listen.private_key, strict=True)])
 
-    def __init__(
-        self,
-        pairs: Sequence[KeyPair],
-        client_roots: Path | None = None,
-        client_certificates: Literal["optional", "required"] = "optional",
-    ) -> None:
-        """Raise ConfigError if a file cannot be used. Client certificates are asked for if there are `client_roots` (SEC-12)."""
-        self._pairs = tuple(pairs)
-        self._client_roots = client_roots
-        self._verify = ssl.CERT_REQUIRED if client_certificates == "required" else ssl.CERT_OPTIONAL
-        self.context = self._build()
 
-    @classmethod
-    def of(cls, listen: Listen) -> ServerTls:
-        """What the configuration asks for (SEC-06)."""
-        if len(listen.certificate) != len(listen.private_key):
-            raise ConfigError(
-                f"listen.certificate names {len(listen.certificate)} files, listen.private_key "
-                f"{len(listen.private_key)}: every certificate needs its key, in the same order"
-            )
-        return cls([KeyPair(*files) for files in zip(listen.certificate, listen.private_key, strict=True)])
+def server_context(
+    pairs: Sequence[KeyPair],
+    client_roots: Path | None = None,
+    client_certificates: Literal["optional", "required"] = "optional",
+) -> ssl.SSLContext:
+    """A context for a listener; raises ConfigError naming the file that cannot be used.
 
-    def reload(self) -> None:
-        """Read the files again; if they cannot be used, raise ConfigError and keep what is in use."""
-        self.context = self._build()
-
-    def _build(self) -> ssl.SSLContext:
-        if not self._pairs:
-            raise ConfigError("a TLS listener needs listen.certificate and listen.private_key")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.options |= OPTIONS
-        context.set_ciphers(SUITES)
-        for pair in self._pairs:
-            check_certificate(pair.certificate)
-            _load_pair(context, pair)
-        if self._client_roots is not None:
-            _load_roots(context, self._client_roots)
-            context.verify_mode = self._verify
-        return context
+    Client certificates are asked for only if there are `client_roots` to judge them by (SEC-12).
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= OPTIONS
+    context.set_ciphers(SUITES)
+    for pair in pairs:
+        check_certificate(pair.certificate)
+        _load_pair(context, pair)
+    if client_roots is not None:
+        _load_roots(context, client_roots)
+        context.verify_mode = ssl.CERT_REQUIRED if client_certificates == "required" else ssl.CERT_OPTIONAL
+    return context
 
 
 def check_certificate(path: Path) -> None:

@@ -50,7 +50,7 @@ class BadUpgrade(Exception):  # noqa: N818 - it is the request that is bad
 
 
 def take_head(buffer: bytearray, max_bytes: int) -> bytes | None:
-    """Remove the request's head from the front of `buffer`: what precedes the empty line, or None as long as it is incomplete.
+    """Remove the request's head from the front of `buffer`: what precedes the empty line; None if it is incomplete.
 
     Raises BadUpgrade as soon as the bytes cannot become one.
     """
@@ -59,7 +59,7 @@ def take_head(buffer: bytearray, max_bytes: int) -> bytes | None:
         head = bytes(buffer[:end])
         del buffer[: end + len(END)]
         return head
-    if buffer[:1] == b"\x16":
+    if buffer.startswith(b"\x16"):
         raise BadUpgrade(400, "This port does not speak TLS; use ws: or the TLS port.")
     if buffer and not TOKEN.match(buffer):
         raise BadUpgrade(400, "This is not an HTTP request.")
@@ -83,9 +83,7 @@ def parse_upgrade(
     request_line, *lines = head.split(b"\r\n")
     target = _target(request_line)
     try:
-        if len(lines) > max_lines:
-            raise BadUpgrade(431, "The request has too many header lines.")
-        headers = _headers(lines)
+        headers = _headers(lines, max_lines)
         _require_upgrade(headers)
         key = _key(headers)
         subprotocols = _tokens(headers, b"sec-websocket-protocol")
@@ -121,8 +119,10 @@ def _target(request_line: bytes) -> str:
     return path[1].decode()
 
 
-def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
+def _headers(lines: list[bytes], max_lines: int) -> dict[bytes, bytes]:
     """Lower-case names to values; several lines of one name are one comma-separated list (WS-10)."""
+    if len(lines) > max_lines:
+        raise BadUpgrade(431, "The request has too many header lines.")
     headers: dict[bytes, bytes] = {}
     for line in lines:
         if line[:1] in (b" ", b"\t"):
