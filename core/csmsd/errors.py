@@ -27,12 +27,20 @@ class PluginConflict(PluginError):
     """Two plugins claim the same name, action, command, hook or tables."""
 
 
+class SchemaMismatch(CsmsdError):
+    """The database's tables are of another version of csmsd or of a plugin than the code."""
+
+
 class HookMismatch(PluginError):
     """An implementation does not fit its hook: unknown name, arguments or colour."""
 
 
 class UnknownStation(CsmsdError):
     """No station of that identity is registered."""
+
+
+class InvalidStation(CsmsdError):
+    """A station's record or secret cannot be like that: names the field and the reason."""
 
 
 class StationUnavailable(CsmsdError):

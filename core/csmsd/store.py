@@ -9,6 +9,25 @@ A *write* is a module-level function over all rows of a batch, so that each kind
         return [None] * len(rows)
 
     pending = store.submit(add_invoices, Invoice(...))      # settles after the COMMIT
+
+Order: within a batch the rows of one write keep their order, and writes run in the order of their first row. A row may
+therefore overtake a row of *another* write. Who depends on a write submits after it has settled.
+
+Repeats: whoever is told StoreUnavailable or OutcomeUnknown, or loses the answer, sends the same thing again, perhaps
+twice in one batch. A unique natural key, a no-op update and RETURNING give every repeat the first one's id:
+
+    INSERT = {"sqlite": sqlite.insert(invoice), "postgresql": postgresql.insert(invoice)}
+    ADD = {
+        name: insert.on_conflict_do_update(index_elements=["transaction_id"], set_={"cents": invoice.c.cents})
+        .returning(invoice.c.id, invoice.c.transaction_id)
+        for name, insert in INSERT.items()
+    }
+
+    def add_invoices(connection: sa.Connection, rows: Sequence[Invoice]) -> Sequence[int]:
+        firsts = {row.transaction_id: row for row in reversed(rows)}  # PostgreSQL takes a key once per statement
+        found = connection.execute(ADD[connection.dialect.name], [asdict(row) for row in firsts.values()])
+        ids = {transaction_id: id_ for id_, transaction_id in found}  # by key: their order is not promised
+        return [ids[row.transaction_id] for row in rows]
 """
 
 from __future__ import annotations
@@ -55,6 +74,7 @@ class FactRow(msgspec.Struct, frozen=True):
     payload: bytes
 
 
+_NUL_STAND_IN = "\ufdd0"  # a noncharacter, which no text contains
 _encode = msgspec.json.Encoder().encode
 
 
@@ -94,7 +114,26 @@ class Store(ABC):
 
     @abstractmethod
     def take_ids(self, connection: sa.Connection, sequence: str, count: int) -> list[int]:
-        """Take `count` unique integers of a named sequence in 1…2^31-1; called from inside a write (hi/lo blocks, TX-02)."""
+        """Take `count` unique integers of a sequence, in 1…2^31-1, never twice (TX-02); called from inside a write."""
+
+
+class StationText(sa.types.TypeDecorator[str]):
+    """Text from outside, stored as received (VAL-18): also with NUL, which PostgreSQL refuses."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """Python to database."""
+        if value is None:
+            return None
+        if "\x00" in value:
+            value = value.replace("\x00", _NUL_STAND_IN)
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()  # no lone surrogates
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """Database to Python."""
+        return None if value is None else value.replace(_NUL_STAND_IN, "\x00")
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):

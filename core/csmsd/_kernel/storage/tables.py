@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from csmsd.store import UtcTime
+from csmsd.store import StationText, UtcTime
 
 metadata = sa.MetaData()
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite's rowid must be called INTEGER
@@ -27,11 +27,11 @@ station = sa.Table(
     sa.Column("last_seen_at", UtcTime),
 )
 
-credential = sa.Table(  # at most two per station: the one in force, and one that is staged (SEC-33)
+credential = sa.Table(
     "kernel_credential",
     metadata,
     sa.Column("station_id", sa.Text, primary_key=True),
-    sa.Column("is_staged", sa.Boolean, primary_key=True),
+    sa.Column("rank", sa.Integer, primary_key=True),  # 0: in force; from 1: staged, the oldest first (SEC-33)
     sa.Column("digest", sa.Text, nullable=False),  # "$argon2id$…" or "blake2b$<salt>$<hex>": never the secret
     sa.Column("created_at", UtcTime, nullable=False),
 )
@@ -41,13 +41,13 @@ attempt = sa.Table(
     metadata,
     sa.Column("id", BigId, primary_key=True, autoincrement=True),
     sa.Column("at", UtcTime, nullable=False, index=True),
-    sa.Column("station_id", sa.Text, nullable=False, index=True),
-    sa.Column("peer", sa.Text, nullable=False),
+    sa.Column("station_id", StationText, nullable=False, index=True),
+    sa.Column("peer", StationText, nullable=False),
     sa.Column("listener", sa.Text, nullable=False),
     sa.Column("stage", sa.Text, nullable=False),
-    sa.Column("cause", sa.Text, nullable=False),
-    sa.Column("subprotocols", sa.Text, nullable=False),
-    sa.Column("user_agent", sa.Text, nullable=False),
+    sa.Column("cause", StationText, nullable=False),
+    sa.Column("subprotocols", StationText, nullable=False),
+    sa.Column("user_agent", StationText, nullable=False),
     sa.Column("count", sa.Integer, nullable=False),
 )
 
@@ -56,28 +56,29 @@ journal = sa.Table(
     metadata,
     sa.Column("id", BigId, primary_key=True, autoincrement=True),
     sa.Column("at", UtcTime, nullable=False),
-    sa.Column("station_id", sa.Text, nullable=False),
+    sa.Column("station_id", StationText, nullable=False),
     sa.Column("direction", sa.Text, nullable=False),
-    sa.Column("call_id", sa.Text, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("request", sa.Text, nullable=False),
-    sa.Column("response", sa.Text),
-    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("call_id", StationText, nullable=False),
+    sa.Column("action", StationText, nullable=False),
+    sa.Column("request", StationText, nullable=False),
+    sa.Column("response", StationText),
+    sa.Column("error", StationText, nullable=False),
     sa.Column("microseconds", sa.BigInteger, nullable=False),
-    sa.Column("deviations", sa.Text, nullable=False),  # JSON, "[]" for none
-    sa.Column("trace", sa.Text, nullable=False),
+    sa.Column("deviations", StationText, nullable=False),  # JSON, "[]" for none
+    sa.Column("trace", StationText, nullable=False),
     sa.Index("kernel_journal_by_station", "station_id", "id"),
+    sqlite_autoincrement=True,  # ids are never reused, or who follows by id would miss exchanges
 )
 
 deviation = sa.Table(
     "kernel_deviation",
     metadata,
-    sa.Column("station_id", sa.Text, primary_key=True),
+    sa.Column("station_id", StationText, primary_key=True),
     sa.Column("rule", sa.Text, primary_key=True),
-    sa.Column("path", sa.Text, primary_key=True),  # without array positions, so that it stays bounded
+    sa.Column("path", StationText, primary_key=True),  # without array positions, so that it stays bounded
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.Column("last_at", UtcTime, nullable=False),
-    sa.Column("example", sa.Text, nullable=False),
+    sa.Column("example", StationText, nullable=False),
 )
 
 outbox = sa.Table(
@@ -107,7 +108,7 @@ outbox_failure = sa.Table(  # facts a plugin could not take: retried, then set a
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("reason", StationText, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
 )
 
@@ -117,15 +118,15 @@ command = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("station_id", sa.Text, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
-    sa.Column("request", sa.Text, nullable=False),  # redacted
+    sa.Column("request", StationText, nullable=False),  # redacted
     sa.Column("fingerprint", sa.Text, nullable=False),  # keyed digest of station, action and the payload as it was
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("submitted_at", UtcTime, nullable=False),
     sa.Column("finished_at", UtcTime),
-    sa.Column("result", sa.Text),
-    sa.Column("error_code", sa.Text, nullable=False, default=""),
-    sa.Column("error", sa.Text, nullable=False, default=""),
+    sa.Column("result", StationText),
+    sa.Column("error_code", StationText, nullable=False, default=""),
+    sa.Column("error", StationText, nullable=False, default=""),
     sa.Index("kernel_command_by_station", "station_id", "submitted_at"),
 )
 
@@ -134,11 +135,11 @@ audit = sa.Table(
     metadata,
     sa.Column("id", BigId, primary_key=True, autoincrement=True),
     sa.Column("at", UtcTime, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("actor", StationText, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
-    sa.Column("subject", sa.Text, nullable=False),
-    sa.Column("before", sa.Text),
-    sa.Column("after", sa.Text),
+    sa.Column("subject", StationText, nullable=False),
+    sa.Column("before", StationText),
+    sa.Column("after", StationText),
 )
 
 sequence = sa.Table(  # hi/lo blocks of ids (TX-02)
