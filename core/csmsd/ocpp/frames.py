@@ -1,4 +1,4 @@
-"""OCPP-J frames: bytes in, values out (J §4.2).
+"""OCPP-J frames, in both directions (J §4.2).
 
 `decode_frame` reads the envelope in one pass and leaves the payload raw until its action is known. Only what that pass
 refuses is looked at again, to find out whether a CALLERROR can still be addressed (RPC-34).
@@ -7,7 +7,7 @@ refuses is looked at again, to find out whether a CALLERROR can still be address
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -51,6 +51,8 @@ class CallError(_Frame, frozen=True, tag=4):
 
 Frame: TypeAlias = Call | CallResult | CallError
 
+LONGEST_DESCRIPTION = 255  # characters
+
 _CODE_SYNONYMS = {
     "OccurrenceConstraintViolation": "OccurenceConstraintViolation",
     "FormatViolation": "FormationViolation",
@@ -58,6 +60,7 @@ _CODE_SYNONYMS = {
 _MESSAGE_TYPES = (b"2", b"3", b"4")
 _CALL_ELEMENTS = 4
 
+_encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 _decode: Callable[[bytes], Frame] = msgspec.json.Decoder(Frame).decode
 _decode_elements: Callable[[bytes], list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_id: Callable[[bytes], CallId] = msgspec.json.Decoder(CallId).decode
@@ -79,6 +82,21 @@ def decode_frame(message: bytes) -> Frame:
     if frame.payload == _NULL:
         return msgspec.structs.replace(frame, payload=EMPTY_OBJECT)
     return frame
+
+
+def encode_call(call_id: str, action: str, payload: bytes) -> bytes:
+    """`[2, id, action, payload]` (RPC-01, RPC-02)."""
+    return _encode((2, call_id, action, msgspec.Raw(payload)))
+
+
+def encode_result(call_id: CallId, payload: bytes) -> bytes:
+    """`[3, id, payload]`; the id is repeated as it came (RPC-11)."""
+    return _encode((3, call_id, msgspec.Raw(payload)))
+
+
+def encode_error(call_id: CallId, code: str, description: str = "", details: Mapping[str, str] | None = None) -> bytes:
+    """`[4, id, code, description, details]`; the description is cut at 255 characters (RPC-05, RPC-32)."""
+    return _encode((4, call_id, code, description[:LONGEST_DESCRIPTION], dict(details or {})))
 
 
 def _normalised(frame: CallError) -> CallError:

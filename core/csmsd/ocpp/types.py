@@ -6,6 +6,7 @@ msgspec refused: `Annotated[CiString20, DESCRIPTIVE]`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -35,6 +36,21 @@ MULTILINE = Meta(extra={"is_multiline": True})
 
 SECRET = Meta(extra={"is_secret": True})
 """A value that may be a secret: nothing of the object that it is in is ever quoted (WS-24)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepting:
+    """Values outside of a Literal that `rule` accepts where the sibling property `because[0]` is `because[1]`."""
+
+    values: tuple[str, ...]
+    rule: str
+    because: tuple[str, str]
+
+    @property
+    def meta(self) -> Meta:
+        """For the annotation: `Annotated[Unit, HERTZ.meta]`."""
+        return Meta(extra={"accepting": self})
+
 
 CiString20 = Annotated[str, Meta(max_length=20)]
 CiString25 = Annotated[str, Meta(max_length=25)]
