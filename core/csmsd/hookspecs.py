@@ -63,6 +63,8 @@ class Verdict(NamedTuple):
     is_admitted: bool
     cause: str = ""  # for a refusal: one sentence, without secrets
     security_profile: int = 0  # 0..3, the effective one (SEC-02)
+    stage: str = "credentials"  # what was refused: identity, credentials or profile
+    retry_after: int = 0  # seconds; a refusal because csmsd cannot judge now: 503 instead of 401 (WS-42)
 
 
 REJECT = Verdict(False, "no plugin could judge the credentials")

@@ -144,11 +144,14 @@ class Stations(ABC):
 
     @abstractmethod
     async def register(self, record: StationRecord, password: str | None = None) -> StationRecord:
-        """Create or replace a record; with `password` also its credentials (WS-23). The connection, if any, stays."""
+        """Create or replace a record; with `password` also its credentials (WS-23). The connection, if any, stays.
+
+        What csmsd itself notes in a record (`announced`, the times) is kept. InvalidStation says what is wrong.
+        """
 
     @abstractmethod
     async def change(self, station_id: str, **fields: Any) -> StationRecord:
-        """Change fields of a record, by name."""
+        """Change fields of a record, by name; UnknownStation, InvalidStation."""
 
     @abstractmethod
     def announce(self, station_id: str, registration: Registration) -> Pending[StationRecord]:

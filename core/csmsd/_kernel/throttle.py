@@ -1,0 +1,156 @@
+"""The throttle: how many strangers at once, how fast, and how often somebody may guess. Everything in bounded memory.
+
+Nothing is counted by a claimed identity alone: that would let a stranger lock out the station he names (WS-25).
+Failures count for the address they came from; a station that has logged in from there before has an account of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable
+from ipaddress import IPv6Address, ip_address
+from typing import Generic, TypeVar
+
+from csmsd.config import Limits
+
+Key = TypeVar("Key", bound=Hashable)
+
+MOST_ACCOUNTS = 65_536
+MOST_REGULARS = 100_000
+LONGEST_PAUSE = 300.0
+NO_TIME = 1e-6  # seconds: what rounding leaves
+LOGINS_PER_MINUTE, LOGINS_AT_ONCE = 15.0, 30.0  # of one station from one address: more is flapping
+
+
+def address_of(peer: str) -> str:
+    """The host of "host:port"; of IPv6 the /64 network, because nobody has less."""
+    host = peer.rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return host
+
+
+class Bucket:
+    """Tokens that come back at a steady rate."""
+
+    __slots__ = ("at", "pause", "tokens", "until")
+
+    def __init__(self, tokens: float, now: float) -> None:
+        self.tokens, self.at = tokens, now
+        self.pause = 0.0  # the last back-off
+        self.until = 0.0  # no token is given before
+
+
+class Buckets(Generic[Key]):
+    """One bucket per key. The keys used least recently are forgotten beyond `most`."""
+
+    def __init__(self, *, rate: float, burst: float, most: int = MOST_ACCOUNTS, backs_off: bool = True) -> None:
+        self._rate, self._burst, self._most, self._backs_off = rate, burst, most, backs_off
+        self._buckets: OrderedDict[Key, Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def wait(self, key: Key, now: float) -> float:
+        """Seconds until there is a token; 0 if there is one."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            return 0.0
+        wait = max(bucket.until - now, (1.0 - self._tokens(bucket, now)) / self._rate)
+        return wait if wait > NO_TIME else 0.0
+
+    def take(self, key: Key, now: float) -> None:
+        """Take a token, even if there is none. Whoever takes the last may have to wait twice as long as last time."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket(self._burst, now)
+            if len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(key)
+        if now - bucket.at > 2 * LONGEST_PAUSE:
+            bucket.pause = 0.0
+        bucket.tokens = max(0.0, self._tokens(bucket, now) - 1.0)
+        bucket.at = now
+        if self._backs_off and bucket.tokens < 1.0:
+            bucket.pause = min(LONGEST_PAUSE, max(1.0 / self._rate, 2 * bucket.pause))
+            bucket.until = now + bucket.pause
+
+    def _tokens(self, bucket: Bucket, now: float) -> float:
+        return min(self._burst, bucket.tokens + (now - bucket.at) * self._rate)
+
+
+class Throttle:
+    """What one csmsd allows strangers."""
+
+    def __init__(self, limits: Limits, now: Callable[[], float]) -> None:
+        self._limits, self._now = limits, now
+        self._strangers: Counter[str] = Counter()  # sockets that are not let in yet, by address
+        self._unauthenticated = 0
+        connects = limits.connects_per_second
+        self._connects: Buckets[None] = Buckets(rate=connects, burst=connects, backs_off=False)
+        per_second = limits.failures_per_minute / 60
+        self._failures: Buckets[Hashable] = Buckets(rate=per_second, burst=limits.failures_per_minute)
+        self._logins: Buckets[Hashable] = Buckets(rate=LOGINS_PER_MINUTE / 60, burst=LOGINS_AT_ONCE)
+        self._regulars: OrderedDict[tuple[str, str], None] = OrderedDict()  # who has logged in from where
+
+    # -- sockets ---------------------------------------------------------------------------------
+
+    @property
+    def unauthenticated(self) -> int:
+        """Sockets that have not been let in yet."""
+        return self._unauthenticated
+
+    def admit_socket(self, peer: str) -> str:
+        """Count a socket in; or say why it must go."""
+        address, now = address_of(peer), self._now()
+        if self._unauthenticated >= self._limits.unauthenticated:
+            return "too many connections have not been let in yet"
+        if self._strangers[address] >= self._limits.unauthenticated_per_address:
+            return "too many connections of this address have not been let in yet"
+        if self._connects.wait(None, now):
+            return "too many connections in one second"
+        self._connects.take(None, now)
+        self._unauthenticated += 1
+        self._strangers[address] += 1
+        return ""
+
+    def release_socket(self, peer: str) -> None:
+        """It was let in, or is gone."""
+        address = address_of(peer)
+        self._unauthenticated -= 1
+        self._strangers[address] -= 1
+        if self._strangers[address] <= 0:
+            del self._strangers[address]
+
+    # -- log-ins ---------------------------------------------------------------------------------
+
+    def guessing_pause(self, station_id: str, peer: str) -> float:
+        """Seconds to wait before another password is looked at (WS-25); 0: go ahead."""
+        return self._failures.wait(self._account(station_id, peer), self._now())
+
+    def failed(self, station_id: str, peer: str) -> None:
+        """A log-in was refused."""
+        self._failures.take(self._account(station_id, peer), self._now())
+
+    def flapping_pause(self, station_id: str, peer: str) -> float:
+        """Seconds to wait for a station that has come and gone too often from this address; 0: come in."""
+        return self._logins.wait((station_id, address_of(peer)), self._now())
+
+    def succeeded(self, station_id: str, peer: str) -> None:
+        """A log-in was granted: from now on the station is a regular at this address."""
+        regular = (station_id, address_of(peer))
+        self._logins.take(regular, self._now())
+        self._regulars[regular] = None
+        self._regulars.move_to_end(regular)
+        if len(self._regulars) > MOST_REGULARS:
+            self._regulars.popitem(last=False)
+
+    def _account(self, station_id: str, peer: str) -> Hashable:
+        address = address_of(peer)
+        return (station_id, address) if (station_id, address) in self._regulars else address
