@@ -142,9 +142,13 @@ class HookSet:
             self._specs.update(new)
             self._plans.clear()
 
+    def check(self, plugin: object, name: str) -> None:
+        """Every implementation fits its hook; HookMismatch."""
+        check_implementations(self._manager, plugin, name, self._specs)
+
     def enable(self, plugin: object, name: str, terms: Terms) -> None:
         """Ask this plugin too, before those that are there already; HookMismatch leaves everything as it was."""
-        check_implementations(self._manager, plugin, name, self._specs)
+        self.check(plugin, name)
         self._terms[name] = terms
         self.health.setdefault(name, Health())
         self.failures.pop(name, None)
@@ -172,6 +176,10 @@ class HookSet:
             plan = self._plans[spec] = self._compile(spec)
         return plan
 
+    def step_of(self, plugin: str, spec: Callable[..., Any]) -> Step | None:
+        """One plugin's implementation of a hook, if it has one and is enabled."""
+        return next((step for step in self.plan(spec) if step.plugin == plugin), None)
+
     def _compile(self, spec: Callable[..., Any]) -> Plan:
         known = self._specs.get(spec.__name__)
         if known is None or known.function is not spec:
@@ -193,13 +201,9 @@ class HookSet:
 
     def failed(self, step: Step, error: BaseException | str) -> None:
         """Count a failure; the caller goes on to the next implementation."""
-        reason = _reason(step, error)
-        cause = error if isinstance(error, BaseException) and not isinstance(error, trio.TooSlowError) else None
-        log.error("plugin %s failed in %s: %s", step.plugin, step.hook, reason, exc_info=cause)
+        reason = self.complain(step, error)
         if step.hook == plugin_failed.__name__:
             return  # never re-entered
-        step.health.failures += 1
-        step.health.last_failure = f"{step.hook}: {reason}"
         self.failures[step.plugin] += 1
         consecutive = self.failures[step.plugin]
         is_over = consecutive >= self._quarantine_after and not step.is_critical and self.is_enabled(step.plugin)
@@ -208,6 +212,21 @@ class HookSet:
             self.disable(step.plugin)
             self.quarantined(step.plugin)
         self.reported(PluginFailure(step.plugin, step.hook, reason, consecutive, is_over))
+
+    def complain(self, step: Step, error: BaseException | str) -> str:
+        """Log a failure that has no consequences; the reason, in one sentence."""
+        reason = _reason(step, error)
+        cause = error if isinstance(error, BaseException) and not isinstance(error, trio.TooSlowError) else None
+        log.error("plugin %s failed in %s: %s", step.plugin, step.hook, reason, exc_info=cause)
+        step.health.failures += 1
+        step.health.last_failure = f"{step.hook}: {reason}"
+        return reason
+
+    def note_crash(self, plugin: str, error: BaseException) -> None:
+        """The plugin's `serve` has crashed; it is restarted, so nothing else changes."""
+        health = self.health.setdefault(plugin, Health())
+        health.failures += 1
+        health.last_failure = f"serve: {type(error).__name__}: {error}"
 
     def _announce(self) -> None:
         self._plans.clear()

@@ -105,6 +105,14 @@ class HookRunner(Hooks):
         walk.go_on()
         return walk.result
 
+    async def notify_one(self, step: Step, *arguments: Any) -> None:
+        """`notify` for a single implementation."""
+        self._judge(step, *await self.attempt(step, arguments), PASS_OVER)
+
+    def forget(self, plugin: str) -> None:
+        """Tell a plugin that has left nothing of what still waits for it."""
+        self._deliveries.forget(plugin)
+
     async def attempt(self, step: Step, arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
         """Ask one implementation: its answer, or the error that it raised, or a TooSlowError. Nothing is counted."""
         with trio.move_on_after(step.timeout):

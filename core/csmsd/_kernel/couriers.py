@@ -1,0 +1,96 @@
+"""One courier for each plugin that hears of facts: from the outbox to its implementations, at least once."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import trio
+
+from csmsd._kernel.hooks import HookSet, Step
+from csmsd._kernel.supervisor import Supervisor
+from csmsd._kernel.verbs import HookRunner
+from csmsd.store import Fact
+
+log = logging.getLogger("csmsd.plugins")
+
+# (station id, fact, fact id); returns when the plugin has taken it, raises if it could not
+Deliver = Callable[[str, Any, int], Awaitable[None]]
+
+
+class Courier(Protocol):
+    """Takes facts from the outbox to one plugin."""
+
+    @property
+    def backlog(self) -> int:
+        """Facts that the plugin has not taken yet."""
+        ...
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+
+
+MakeCourier = Callable[[str, Mapping[str, Deliver]], Courier]  # plugin, what to do with each fact it hears of
+
+
+class Couriers:
+    """Starts and ends the couriers of one csmsd."""
+
+    def __init__(self, hooks: HookSet, runner: HookRunner, supervisor: Supervisor, make: MakeCourier) -> None:
+        self._hooks, self._runner, self._supervisor, self._make = hooks, runner, supervisor, make
+        self._couriers: dict[str, tuple[Courier, frozenset[str]]] = {}  # and the facts it takes
+
+    async def refresh(self, plugin: str, facts: Iterable[Fact[Any]]) -> None:
+        """Let a plugin hear of these facts, as far as it implements their hooks; no effect if it does already."""
+        heard = {fact.name: self._deliver_to(step, fact) for fact in facts if (step := self._step(plugin, fact))}
+        taken = self._couriers[plugin][1] if plugin in self._couriers else frozenset[str]()
+        if heard.keys() != taken:
+            courier = self._make(plugin, heard)
+
+            async def run(task_status: trio.TaskStatus[None]) -> None:
+                task_status.started()
+                await courier.run()
+
+            await self._supervisor.start(_service(plugin), run, partial(_log_crash, plugin))
+            self._couriers[plugin] = courier, frozenset(heard)
+
+    async def stop(self, plugin: str) -> None:
+        """End a plugin's courier; what it was delivering will be delivered again."""
+        self._couriers.pop(plugin, None)
+        await self._supervisor.stop(_service(plugin))
+
+    def cancel(self, plugin: str) -> None:
+        """`stop` for plain code: it ends soon."""
+        self._couriers.pop(plugin, None)
+        self._supervisor.cancel(_service(plugin))
+
+    def backlog(self, plugin: str) -> int:
+        """Facts that the plugin has not taken yet; 0 if it hears of none."""
+        return self._couriers[plugin][0].backlog if plugin in self._couriers else 0
+
+    def _step(self, plugin: str, fact: Fact[Any]) -> Step | None:
+        return self._hooks.step_of(plugin, fact.hook)
+
+    def _deliver_to(self, step: Step, fact: Fact[Any]) -> Deliver:
+        order = tuple(inspect.signature(fact.hook).parameters)
+
+        async def deliver(station_id: str, value: Any, fact_id: int) -> None:
+            offered = {"station_id": station_id, "fact": value, "fact_id": fact_id}
+            _, error = await self._runner.attempt(step, tuple(offered[name] for name in order))
+            if error is not None:
+                self._hooks.complain(step, error)  # the courier repeats it: an outage behind a plugin is no quarantine
+                raise error
+            self._hooks.worked(step)
+
+        return deliver
+
+
+def _service(plugin: str) -> str:
+    return f"{plugin}'s courier"
+
+
+def _log_crash(plugin: str, error: BaseException) -> None:
+    log.warning("facts for plugin %s wait: %s", plugin, error)

@@ -1,0 +1,265 @@
+"""The plugin set of one csmsd: who takes part, and how one joins and leaves while stations are connected."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import trio
+
+from csmsd._kernel.couriers import Couriers, MakeCourier
+from csmsd._kernel.hooks import Health, HookSet, Terms
+from csmsd._kernel.loader import AnyPlugin, Loaded, check_claims, load_plugin
+from csmsd._kernel.pluginconfig import decode_config, decode_limits
+from csmsd._kernel.supervisor import Supervisor
+from csmsd._kernel.verbs import HookRunner
+from csmsd.action import AnyAction
+from csmsd.command import AnyCommand
+from csmsd.errors import Bug, PluginError, PluginIncompatible, PluginNotFound
+from csmsd.hookspecs import station_connected
+from csmsd.host import Host, Plugins, PluginState, PluginStatus
+from csmsd.store import Fact
+
+log = logging.getLogger("csmsd.plugins")
+
+Migrate = Callable[[type[AnyPlugin]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the enabled plugins offer, by name. Replaced as one object when the set changes."""
+
+    actions: Mapping[str, AnyAction]
+    commands: Mapping[str, AnyCommand]
+    facts: Mapping[str, Fact[Any]]
+
+
+def tables_of(plugins: Iterable[type[AnyPlugin]]) -> Tables:
+    """The tables of these plugins; claims have been checked."""
+    types = tuple(plugins)
+    return Tables(
+        MappingProxyType({action.name: action for plugin in types for action in plugin.actions}),
+        MappingProxyType({command.name: command for plugin in types for command in plugin.commands}),
+        MappingProxyType({fact.name: fact for plugin in types for fact in plugin.facts}),
+    )
+
+
+class _Member:
+    """A plugin of this csmsd, enabled or not."""
+
+    __slots__ = ("loaded", "plugin", "reason", "state", "terms")
+
+    def __init__(self, loaded: Loaded, plugin: AnyPlugin, terms: Terms) -> None:
+        self.loaded, self.plugin, self.terms = loaded, plugin, terms
+        self.state: PluginState = "disabled"
+        self.reason = ""  # why it is not enabled, if it should be
+
+
+class PluginSet(Plugins):
+    """See `Plugins`. At start: `add` the loaded plugins, then `start`; whatever fails names the plugin."""
+
+    def __init__(
+        self,
+        host: Host,
+        hooks: HookSet,
+        runner: HookRunner,
+        supervisor: Supervisor,
+        migrate: Migrate,
+        make_courier: MakeCourier,
+        load: Callable[[str], Loaded] = load_plugin,
+    ) -> None:
+        self._host, self._hooks, self._runner, self._supervisor = host, hooks, runner, supervisor
+        self._couriers = Couriers(hooks, runner, supervisor, make_courier)
+        self._migrate, self._load = migrate, load
+        self._members: dict[str, _Member] = {}
+        self._changing = trio.Lock()
+        self.tables = tables_of(())
+        hooks.changed.append(self._rebuild_tables)  # before the dispatcher, which reads them
+        hooks.quarantined = self._quarantine
+
+    # -- at start --------------------------------------------------------------------------------------------------
+
+    def add(self, loaded: Sequence[Loaded]) -> None:
+        """Make the plugins' instances and register all of them, in order; ConfigError, PluginError."""
+        members = [self._instantiate(one) for one in loaded]
+        for member in members:
+            self._publish(member.loaded)
+        for member in members:
+            self._members[member.loaded.name] = member
+            self._hooks.enable(member.plugin, member.loaded.name, member.terms)
+            member.state = "enabled"
+
+    async def start(self) -> None:
+        """Migrate and start everybody, in order; facts are delivered once everybody has started."""
+        for member in self._enabled():
+            await self._migrate_tables(member)
+        for member in self._enabled():
+            await self._serve(member)
+        await self._refresh_couriers()
+
+    # -- for everybody ---------------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> AnyPlugin | None:
+        """See `Plugins.get`."""
+        return self._members[name].plugin if self._hooks.is_enabled(name) else None
+
+    def status(self) -> Sequence[PluginStatus]:
+        """See `Plugins.status`."""
+        return [self._status_of(member) for member in self._members.values()]
+
+    def packages(self) -> Mapping[str, str]:
+        """The name of the plugin of each top-level package, for the watchdog."""
+        return {member.loaded.type.__module__.partition(".")[0]: name for name, member in self._members.items()}
+
+    async def enable(self, name: str) -> None:
+        """See `Plugins.enable`. Nobody asks the plugin before it has started; until then nothing has changed."""
+        async with self._changing:
+            member = self._members.get(name)
+            if member is not None and member.state == "enabled":
+                return
+            loaded = member.loaded if member is not None else self._load(name)
+            self._check_that_it_fits(loaded)
+            member = self._members[name] = self._instantiate(loaded)
+            try:
+                await self._join(member)
+            except BaseException as error:
+                member.state, member.reason = "failed", str(error) or "enabling it was called off"
+                self._end(name)
+                raise
+            log.info("plugin %s is enabled", name)
+        await self._introduce(name)
+
+    async def disable(self, name: str) -> None:
+        """See `Plugins.disable`."""
+        async with self._changing:
+            member = self._members.get(name)
+            if member is None:
+                raise PluginNotFound(f"this csmsd has no plugin {name}")
+            if member.state == "enabled":
+                self._check_that_nobody_needs(name)
+                member.state = "disabled"
+                await self._leave(member)
+                log.info("plugin %s is disabled", name)
+
+    # -- joining ---------------------------------------------------------------------------------------------------
+
+    def _instantiate(self, loaded: Loaded) -> _Member:
+        table = self._host.config.plugin.get(loaded.name, {})
+        config, limits = decode_config(loaded.type, table), decode_limits(loaded.type, table)
+        try:
+            plugin = loaded.type(config, self._host)
+        except Bug as error:
+            raise PluginError(f"{loaded.name} cannot be created: {type(error).__name__}: {error}") from error
+        timeout = limits.hook_timeout or self._host.config.limits.hook_timeout
+        return _Member(loaded, plugin, Terms(timeout, loaded.type.critical))
+
+    def _publish(self, loaded: Loaded) -> None:
+        for module in loaded.type.specs:
+            self._hooks.add_specs(module, loaded.name)
+
+    def _check_that_it_fits(self, loaded: Loaded) -> None:
+        for required in loaded.type.requires:
+            if not self._hooks.is_enabled(required):
+                raise PluginIncompatible(f"{loaded.name} requires the plugin {required}: enable that first")
+        check_claims([*(member.loaded for member in self._enabled()), loaded])
+
+    async def _join(self, member: _Member) -> None:
+        name = member.loaded.name
+        self._publish(member.loaded)
+        self._hooks.check(member.plugin, name)
+        await self._migrate_tables(member)
+        await self._serve(member)
+        self._hooks.enable(member.plugin, name, member.terms)
+        member.state = "enabled"
+        await self._refresh_couriers()
+
+    async def _migrate_tables(self, member: _Member) -> None:
+        try:
+            await self._migrate(member.loaded.type)
+        except Bug as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(f"the tables of {member.loaded.name} cannot be brought up to date: {reason}") from error
+
+    async def _refresh_couriers(self) -> None:
+        """One that is enabled later may publish facts that an earlier one wants; facts of one that left may wait."""
+        facts = [fact for member in self._members.values() for fact in member.loaded.type.facts]
+        for member in self._enabled():
+            await self._couriers.refresh(member.loaded.name, facts)
+
+    async def _serve(self, member: _Member) -> None:
+        name = member.loaded.name
+
+        def crashed(error: BaseException) -> None:
+            self._hooks.note_crash(name, error)
+
+        await self._supervisor.start(name, member.plugin.serve, crashed)
+
+    async def _introduce(self, name: str) -> None:
+        """Tell a plugin that has just been enabled, and nobody else, who is online."""
+        step = self._hooks.step_of(name, station_connected)
+        if step is not None:
+            for station in tuple(self._host.stations.online()):
+                if not self._hooks.is_enabled(name):
+                    return
+                if station.is_online:
+                    await self._runner.notify_one(step, station)
+
+    # -- leaving ---------------------------------------------------------------------------------------------------
+
+    def _check_that_nobody_needs(self, name: str) -> None:
+        needy = [member.loaded.name for member in self._enabled() if name in member.loaded.type.requires]
+        if needy:
+            raise PluginError(f"{name} is required by {', '.join(needy)}: disable that first")
+
+    async def _leave(self, member: _Member) -> None:
+        name = member.loaded.name
+        self._hooks.disable(name)
+        self._runner.forget(name)
+        try:
+            await self._couriers.stop(name)
+            with trio.move_on_after(member.terms.timeout):  # every call in flight is over by then, one way or the other
+                await self._hooks.health[name].wait_idle()
+            await self._supervisor.stop(name)
+        finally:
+            self._end(name)
+
+    def _quarantine(self, name: str) -> None:
+        self._members[name].state = "quarantined"
+        self._end(name)
+
+    def _end(self, name: str) -> None:
+        """Nothing is asked of the plugin any more, and its tasks end soon."""
+        self._hooks.disable(name)
+        self._runner.forget(name)
+        self._couriers.cancel(name)
+        self._supervisor.cancel(name)
+
+    # -- what there is ---------------------------------------------------------------------------------------------
+
+    def _enabled(self) -> list[_Member]:
+        return [member for name, member in self._members.items() if self._hooks.is_enabled(name)]
+
+    def _rebuild_tables(self) -> None:
+        self.tables = tables_of(member.loaded.type for member in self._enabled())
+
+    def _status_of(self, member: _Member) -> PluginStatus:
+        plugin, name = member.loaded.type, member.loaded.name
+        health = self._hooks.health.get(name) or Health()
+        return PluginStatus(
+            name=name,
+            state=member.state,
+            version=member.loaded.version,
+            summary=(plugin.__doc__ or "").strip().partition("\n")[0],
+            requires=plugin.requires,
+            actions=tuple(action.name for action in plugin.actions),
+            commands=tuple(command.name for command in plugin.commands),
+            failures=health.failures,
+            consecutive_failures=self._hooks.failures[name],
+            calls=health.calls,
+            backlog=self._couriers.backlog(name),
+            last_failure=member.reason or health.last_failure,
+            hooks=self._hooks.hooks_of(member.plugin),
+        )

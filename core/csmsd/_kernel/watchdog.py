@@ -1,0 +1,99 @@
+"""Who holds up the loop? Nothing can interrupt a plugin that blocks, but it can be named.
+
+Every step of every task is timed; a thread looks now and then where a long one is. It reads the real clock: a test's
+virtual one stands still while code blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
+from types import FrameType
+
+import trio
+
+from csmsd.plugin import Plugin
+
+LIMIT = 0.1  # seconds that one step may take
+log = logging.getLogger("csmsd.watchdog")
+
+Packages = Callable[[], Mapping[str, str]]  # the name of the plugin of each top-level package
+
+
+class _Watchdog(trio.abc.Instrument):
+    """Notes when a step begins and how long it took; the thread notes where it was meanwhile."""
+
+    def __init__(self, limit: float, packages: Packages) -> None:
+        self._limit, self._packages = limit, packages
+        self._loop = threading.get_ident()
+        self._began = 0.0  # of the step that runs now; 0 between steps
+        self._suspect = ""
+        self._is_over = threading.Event()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Called by trio."""
+        self._began = perf_counter()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Called by trio."""
+        took = perf_counter() - self._began
+        self._began = 0.0
+        if took > self._limit:
+            log.warning("everybody waited %d ms for %s", took * 1000, self._suspect or f"the task {task.name}")
+        if self._suspect:
+            self._suspect = ""
+
+    def look(self) -> None:
+        """The thread: a step longer than the limit is seen at least once in its second half."""
+        while not self._is_over.wait(self._limit / 2):
+            began = self._began
+            if began and perf_counter() - began >= self._limit / 2:
+                frame = sys._current_frames().get(self._loop)  # pyright: ignore[reportPrivateUsage]  # documented
+                if frame is not None and began == self._began:
+                    self._suspect = describe(frame, self._packages())
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._is_over.set()
+
+
+@contextmanager
+def watch_the_loop(packages: Packages, limit: float = LIMIT) -> Generator[None, None, None]:
+    """Log every step of the loop that takes longer than `limit` seconds, with the plugin that it was in."""
+    watchdog = _Watchdog(limit, packages)
+    thread = threading.Thread(target=watchdog.look, name="csmsd watchdog", daemon=True)
+    trio.lowlevel.add_instrument(watchdog)
+    thread.start()
+    try:
+        yield
+    finally:
+        watchdog.stop()
+        trio.lowlevel.remove_instrument(watchdog)
+        thread.join()
+
+
+def describe(frame: FrameType, packages: Mapping[str, str]) -> str:
+    """The plugin that a stack is in, and the innermost line of it; or just the line."""
+    current: FrameType | None = frame
+    while current is not None:
+        plugin = _plugin_of(current, packages)
+        if plugin:
+            return f"plugin {plugin}, in {_line(current)}"
+        current = current.f_back
+    return _line(frame)
+
+
+def _plugin_of(frame: FrameType, packages: Mapping[str, str]) -> str:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    if package in packages:
+        return packages[package]
+    owner = frame.f_locals.get("self")
+    return owner.name if isinstance(owner, Plugin) else ""
+
+
+def _line(frame: FrameType) -> str:
+    return f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})"
