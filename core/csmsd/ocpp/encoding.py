@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import inspect
 
 from csmsd.ocpp.kinds import kinds_in
 from csmsd.ocpp.types import UnreadableTimestamp
+
+Content: TypeAlias = "dict[str, Content] | list[Content] | datetime | Decimal | str | float | bool | None"
 
 _ONE_DECIMAL = Decimal("0.1")
 _TIMESTAMP = re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{3})\d*)?(Z|[+-]\d\d:\d\d|)"')
@@ -57,16 +59,17 @@ def _utc_seconds(seconds: bytes, zone: bytes) -> bytes:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
-def _with_plain_numbers(payload: msgspec.Struct) -> Any:
-    return _plain(msgspec.to_builtins(payload, builtin_types=(Decimal, datetime)))
+def _with_plain_numbers(payload: msgspec.Struct) -> Content:
+    content: Content = msgspec.to_builtins(payload, builtin_types=(Decimal, datetime))
+    return _plain(content)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Content) -> Content:
     """Decimals as JSON numbers with at most one decimal; rounded down: a limit is never exceeded (VAL-03)."""
     if isinstance(value, Decimal):
         return float(value.quantize(_ONE_DECIMAL, ROUND_FLOOR))
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_plain(item) for item in value]
     return value

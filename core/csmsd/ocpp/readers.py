@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeGuard
 
 import msgspec
 from msgspec import UNSET
@@ -27,11 +27,20 @@ from csmsd.ocpp.walk import Walk
 
 _ONE_DECIMAL = Decimal("0.1")
 _LARGEST_MAGNITUDE = 15  # decimal digits before the point
+_DIGITS = 19  # of the largest 64-bit integer
 _LONGEST_NAME = 50  # characters of a property name in a path
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_BUT_LINE_ENDS = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 Object = dict[str, Any]
+
+
+def _is_object(value: object) -> TypeGuard[Object]:
+    return isinstance(value, dict)
+
+
+def _is_array(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 class Reader(Protocol):
@@ -119,7 +128,7 @@ class IntegerReader:
 
     def read(self, value: Any, path: str, owner: Object, walk: Walk) -> Any:
         """Integral floats count as integers (VAL-13); bounds bind where no transaction is at stake (VAL-14)."""
-        if isinstance(value, Decimal) and value.adjusted() <= _LARGEST_MAGNITUDE and value == value.to_integral_value():
+        if isinstance(value, Decimal) and value.adjusted() < _DIGITS and value == value.to_integral_value():
             walk.tolerate("VAL-13", path, value)
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
@@ -190,18 +199,17 @@ class ArrayReader:
 
     def read(self, value: Any, path: str, owner: Object, walk: Walk) -> Any:
         """A defective element of a transaction-related message is set aside and the rest read (VAL-14)."""
-        if not isinstance(value, list):
+        if not _is_array(value):
             return walk.fail(TypeConstraintViolation, path, "must be an array")
-        elements = cast("list[Any]", value)
-        if len(elements) < self.fewest or (self.most is not None and len(elements) > self.most):
+        if len(value) < self.fewest or (self.most is not None and len(value) > self.most):
             if walk.policy.is_forgiving:
-                walk.tolerate("VAL-14", path, elements)
-            elif self.may_be_empty and not elements:
-                walk.tolerate("VAL-13", path, elements)
+                walk.tolerate("VAL-14", path, value)
+            elif self.may_be_empty and not value:
+                walk.tolerate("VAL-13", path, value)
             else:
-                return walk.fail(OccurenceConstraintViolation, path, f"has {len(elements)} elements")
+                return walk.fail(OccurenceConstraintViolation, path, f"has {len(value)} elements")
         items: list[Any] = []
-        for index, element in enumerate(elements):
+        for index, element in enumerate(value):
             place, position = f"{path}[{index}]", walk.position
             item = self.item.read(element, place, owner, walk)
             if item is not UNSET:
@@ -232,12 +240,12 @@ class ObjectReader:
 
     def read(self, value: Any, path: str, owner: Object, walk: Walk) -> Any:
         """Unknown properties are dropped (VAL-02), null is absent (VAL-13), the rest is the properties' business."""
-        if not isinstance(value, dict):
+        if not _is_object(value):
             error = TypeConstraintViolation if path else FormationViolation
             return walk.fail(error, path, "must be an object")
         position = walk.position
         walk.secrecy += self.is_secret
-        attributes = self._attributes(cast("Object", value), path, walk)
+        attributes = self._attributes(value, path, walk)
         walk.secrecy -= self.is_secret
         if walk.has_failed_since(position):
             return UNSET

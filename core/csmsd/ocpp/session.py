@@ -47,7 +47,7 @@ class Session:
         return None
 
     def finish(self, call_id: str) -> tuple[str, bytes] | None:
-        """Our CALL is answered or given up, sent or still queued: returns id and message of the next to send, if any."""
+        """Our CALL is answered or given up, sent or queued: returns id and message of the next to send, if any."""
         if call_id != self._awaited:
             self._queue = [item for item in self._queue if item[0] != call_id]
             return None

@@ -22,7 +22,7 @@ class ReadTimestamp(NamedTuple):
 
 
 def read_timestamp(text: str) -> ReadTimestamp | None:
-    """None if the text is no date-time, or one that has no equivalent in UTC; digits beyond microseconds are dropped."""
+    """None if the text is no date-time or has no equivalent in UTC; digits beyond microseconds are dropped."""
     parts = _ISO_8601.fullmatch(text)
     if parts is None:
         return None

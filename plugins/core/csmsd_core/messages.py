@@ -143,7 +143,7 @@ class ChargingProfile(Payload, frozen=True):
 
 
 class Authorize(Payload, frozen=True):
-    """May this id tag charge?"""
+    """The station asks whether an id tag may charge."""
 
     id_tag: IdTag
 

@@ -1,4 +1,4 @@
-"""The station's password never leaves csmsd but towards the station: masked wherever a payload is shown (WS-24, CFG-11)."""
+"""The station's password goes to the station and nowhere else: masked wherever a payload is shown (WS-24, CFG-11)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 MASK = "***"
-SECRET_KEY = "authorizationkey"  # compared in lower case
+MASKED_KEY = "authorizationkey"  # in lower case
 
 _decode: Callable[[bytes], Json] = msgspec.json.Decoder().decode
 _encode: Callable[[Json], bytes] = msgspec.json.Encoder().encode
@@ -31,7 +31,7 @@ def mask_authorization_key(payload: bytes) -> bytes:
 
 
 def _is_secret(entry: dict[str, Json]) -> bool:
-    return any(isinstance(value, str) and value.strip().lower() == SECRET_KEY for value in entry.values())
+    return any(isinstance(value, str) and value.strip().lower() == MASKED_KEY for value in entry.values())
 
 
 def _holds_secret(content: Json) -> bool:
