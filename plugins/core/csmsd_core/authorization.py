@@ -15,7 +15,7 @@ from csmsd_core import hookspecs
 from csmsd_core.config import CoreConfig
 from csmsd_core.folding import folded
 from csmsd_core.hookspecs import Purpose
-from csmsd_core.messages import Authorize, AuthorizeResponse, IdTagInfo
+from csmsd_core.messages import AuthorizationStatus, Authorize, AuthorizeResponse, IdTagInfo
 from csmsd_core.remote_start import RemoteStarts
 from csmsd_core.tags import Tag, Tags
 
@@ -46,7 +46,7 @@ class Authorization:
     def judge(self, station: Station, id_tag: str, purpose: Purpose) -> Pending[TagVerdict]:
         """The verdict on an id tag; only for `authorize` and `remote` it may be an error (AUTH-09, AUTH-14)."""
         if not id_tag:
-            return Pending.of(TagVerdict(IdTagInfo("Invalid")))  # AUTH-11
+            return Pending[TagVerdict].of(TagVerdict(IdTagInfo("Invalid")))  # AUTH-11
         asked = self._host.hooks.ask_decision(NO_ANSWER, hookspecs.authorize_id_tag, station, id_tag, purpose)
         return asked.then(lambda info: self._verdict(id_tag, purpose, info))
 
@@ -81,7 +81,7 @@ class Authorization:
         last = self._last.get(folded(id_tag))
         if last is not None:
             return TagVerdict(_as_of(last, now), is_verified=False)
-        status = "Accepted" if self._config.start_unverified else "Invalid"
+        status: AuthorizationStatus = "Accepted" if self._config.start_unverified else "Invalid"
         return TagVerdict(IdTagInfo(status, now + UNVERIFIED_LIFETIME), is_verified=False)
 
     def _remember(self, key: str, info: IdTagInfo) -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from csmsd.host import Host
 from csmsd.pending import Pending
 from csmsd.station import Arrival, Registration, Station
-from csmsd.store import fact_row
+from csmsd.store import FactRow, fact_row
 from csmsd_core import hookspecs
 from csmsd_core.background import Background
 from csmsd_core.commands import GET_CONFIGURATION
@@ -26,6 +26,7 @@ from csmsd_core.upsert import upsert
 
 log = logging.getLogger("csmsd.plugin.core")
 
+UNDECIDED: Registration = "Pending"  # when a plugin that should decide fails: the station asks again
 CLOSE_REJECTED_AFTER = 1.0  # seconds, so that the conf has left (BOOT-24)
 
 
@@ -48,7 +49,7 @@ class BootData(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **told)
 
     def differences(self, newer: BootData) -> tuple[str, ...]:
-        """The names of fields that are told and differ from what was known; what is told for the first time is not one."""
+        """The names of fields that are told and differ from what was known; a first time is no difference."""
         return tuple(
             name
             for name, value in msgspec.structs.asdict(newer).items()
@@ -130,7 +131,7 @@ class BootService:
 
     def answer(self, target: Station, request: BootNotification, arrival: Arrival) -> Pending[BootNotificationResponse]:
         """Decide, make the decision and the boot durable, then answer (BOOT-01, BOOT-07, BOOT-11)."""
-        asked = self._host.hooks.ask_decision("Pending", hookspecs.accept_station, target, request)
+        asked = self._host.hooks.ask_decision(UNDECIDED, hookspecs.accept_station, target, request)
         return asked.then(lambda registration: self._store(target, request, arrival, registration))
 
     def decide(self, target: Station) -> Registration | Pending[Registration]:
@@ -148,7 +149,7 @@ class BootService:
         return record.registration
 
     def interval(self, target: Station, registration: Registration) -> int:
-        """Seconds: between heartbeats for the accepted (BOOT-02), until the next BootNotification for others (BOOT-03)."""
+        """Seconds between heartbeats (BOOT-02), or until the next BootNotification of one not accepted (BOOT-03)."""
         if registration != "Accepted":
             return self._config.retry_interval
         return target.record.heartbeat_interval or self._config.heartbeat_interval
@@ -191,7 +192,7 @@ class BootService:
             for found in connection.execute(SELECT_LATEST, ids).mappings()
         }
         history: list[dict[str, Any]] = []
-        facts = []
+        facts: list[FactRow] = []
         for row in rows:
             known = latest.get(row.station_id, BootData())
             changed, latest[row.station_id] = known.differences(row.data), known.merged(row.data)

@@ -28,7 +28,7 @@ class ExpectedMessages:
         self._triggered.pop(station_id, None)
 
     def is_expected(self, station_id: str, action: str) -> bool:
-        """Has csmsd asked this station for this message?"""
+        """Whether csmsd has asked this station for this message."""
         return action in self._triggered.get(station_id, ()) or action in self._of_jobs.get(station_id, ())
 
     def refusal(self, station: Station, action: str) -> OcppError | None:

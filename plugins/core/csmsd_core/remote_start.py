@@ -158,7 +158,7 @@ class RemoteStarts:
                 self._run(each.transaction_id, key)
 
     def permits(self, station_id: str, id_tag: str, now: datetime) -> bool:
-        """May this id tag charge there because an operator asked for it (AUTH-10)?"""
+        """Whether this id tag may charge there because an operator asked for it (AUTH-10)."""
         if not self._config.remote_start_grants:
             return False
         key = (station_id, folded(id_tag))

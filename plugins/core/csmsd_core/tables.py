@@ -23,7 +23,7 @@ class StationText(sa.types.TypeDecorator[str]):
         """Python to database."""
         return value.replace(_NUL, _STAND_IN) if value and _NUL in value else value
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
         """Database to Python."""
         return value.replace(_STAND_IN, _NUL) if value and _STAND_IN in value else value
 

@@ -68,7 +68,7 @@ def delete_tags(connection: sa.Connection, keys: Sequence[str]) -> Sequence[None
     return [None] * len(keys)
 
 
-def _tag_of(row: Mapping[str, Any]) -> Tag:
+def _tag_of(row: Mapping[Any, Any]) -> Tag:
     return Tag(**row)
 
 

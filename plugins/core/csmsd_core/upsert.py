@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 def upsert(
     table: sa.Table, *, only: Collection[str] | None = None, keep: Collection[str] = ()
 ) -> Mapping[str, sa.Insert]:
-    """By dialect: write a row; if its primary key exists, replace all columns, or `only` some, but for those to `keep`."""
+    """By dialect: write a row; if its key exists, replace all columns, or `only` some, without those to `keep`."""
     names = [column.name for column in table.c if not column.primary_key and column.name not in keep]
     changed = [name for name in names if only is None or name in only]
     key = [column.name for column in table.primary_key]
