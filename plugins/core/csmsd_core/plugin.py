@@ -57,8 +57,8 @@ class CorePlugin(Plugin[CoreConfig]):
         self.boots = BootService(host, config, self.expected, self._background)
         self.configuration = ConfigurationMirror(host)
         self.statuses = StatusService(host, self.clocks, self._number_of_connectors)
-        self.transactions = Transactions(host, config)
-        self._rotation = CredentialsRotation(host, self._background)
+        self.transactions = Transactions(host, config.transactions)
+        self._rotation = CredentialsRotation(host)
         self._warnings = CommandWarnings(self.configuration, self.statuses)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
@@ -118,7 +118,8 @@ class CorePlugin(Plugin[CoreConfig]):
             self.remote_starts.started(station.id, request, response.transaction_id)
             return response
 
-        return self.transactions.start(station, request, arrival, self.authorization).then(note)
+        judged = self.authorization.judge(station, request.id_tag, "start")
+        return judged.then(lambda verdict: self.transactions.start(station, request, arrival, verdict)).then(note)
 
     @hookimpl(trylast=True)
     def status_notification(
@@ -137,7 +138,10 @@ class CorePlugin(Plugin[CoreConfig]):
             self.remote_starts.stopped(request.transaction_id)
             return response
 
-        return self.transactions.stop(station, request, arrival, self.authorization).then(note)
+        if request.id_tag is None:
+            return self.transactions.stop(station, request, arrival, None).then(note)
+        judged = self.authorization.judge(station, request.id_tag, "stop")
+        return judged.then(lambda verdict: self.transactions.stop(station, request, arrival, verdict)).then(note)
 
     # Decisions
 
@@ -195,8 +199,17 @@ class CorePlugin(Plugin[CoreConfig]):
                 self.configuration.read(station.id, request, response)
             case messages.RemoteStartTransaction(), messages.RemoteStartTransactionResponse():
                 self.remote_starts.answered(request, response)
+            case messages.RemoteStopTransaction(), messages.RemoteStopTransactionResponse(status="Accepted"):
+                self._note_known(request.transaction_id)
             case _:
                 pass
+
+    def _note_known(self, transaction_id: int) -> None:
+        def report(_: object, error: BaseException | None) -> None:
+            if error is not None:
+                self.log.warning("transaction %s could not be noted as known to its station: %s", transaction_id, error)
+
+        self.transactions.acknowledged(transaction_id).when_settled(report)
 
     @hookimpl
     def command_failed(self, station: Station, command: AnyCommand, request: msgspec.Struct, error: CsmsdError) -> None:
