@@ -14,7 +14,9 @@ from msgspec import inspect
 from csmsd.ocpp.kinds import kinds_in
 from csmsd.ocpp.types import UnreadableTimestamp
 
-Content: TypeAlias = "dict[str, Content] | list[Content] | datetime | Decimal | str | float | bool | None"
+Content: TypeAlias = (
+    "dict[str, Content] | list[Content] | tuple[Content, ...] | datetime | Decimal | str | float | bool | None"
+)
 
 _ONE_DECIMAL = Decimal("0.1")
 _TIMESTAMP = re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{3})\d*)?(Z|[+-]\d\d:\d\d|)"')
@@ -56,7 +58,7 @@ def _in_whole_seconds(timestamp: re.Match[bytes]) -> bytes:
 def _utc_seconds(seconds: bytes, zone: bytes) -> bytes:
     """A time with an offset as UTC; without one it is UTC already (databases without zones)."""
     moment = datetime.fromisoformat((seconds + (zone or b"Z")).decode())
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+    return moment.astimezone(UTC).isoformat()[: len("2025-01-31T12:00:00")].encode()
 
 
 def _with_plain_numbers(payload: msgspec.Struct) -> Content:
@@ -70,6 +72,6 @@ def _plain(value: Content) -> Content:
         return float(value.quantize(_ONE_DECIMAL, ROUND_FLOOR))
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
