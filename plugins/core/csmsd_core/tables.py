@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
-from csmsd.store import UtcTime
+from csmsd.store import StationText, UtcTime
 
 metadata = sa.MetaData()
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite's rowid must be called INTEGER
-_NUL, _STAND_IN = "\x00", "\ufdd0"  # a noncharacter, which no text contains
-
-
-class StationText(sa.types.TypeDecorator[str]):
-    """Text as a station sent it, also with the one character that PostgreSQL cannot store (VAL-18)."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:
-        """Python to database."""
-        return value.replace(_NUL, _STAND_IN) if value and _NUL in value else value
-
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        """Database to Python."""
-        return value.replace(_STAND_IN, _NUL) if value and _STAND_IN in value else value
-
 
 tag = sa.Table(
     "core_tag",

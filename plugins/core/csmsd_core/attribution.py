@@ -1,0 +1,146 @@
+"""To which transaction a reading belongs (MV-08..MV-10, TX-24, TX-25)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+import sqlalchemy as sa
+
+from csmsd.store import UtcTime
+from csmsd_core.reading_rows import Element
+from csmsd_core.reconciliation import Candidate, Candidates
+from csmsd_core.transaction_rows import NO_STOP
+from csmsd_core.transaction_tables import transaction
+
+FINISHED = "MV-09 after the stop"
+OTHER_CONNECTOR = "MV-09 other connector"
+UNKNOWN = "TX-25 unknown transaction"
+RECONCILED = "TX-24 reconciled"
+UNMATCHED = "TX-24 unmatched"
+
+_COLUMNS = (
+    transaction.c.id,
+    transaction.c.station_id,
+    transaction.c.connector_id,
+    transaction.c.started_at,
+    transaction.c.stopped_at,
+    transaction.c.superseded_at,
+    transaction.c.is_known,
+)
+NAMED = sa.select(*_COLUMNS).where(transaction.c.id.in_(sa.bindparam("ids", expanding=True)))
+_AT_STATIONS = sa.select(*_COLUMNS).where(
+    transaction.c.station_id.in_(sa.bindparam("stations", expanding=True)),
+    transaction.c.started_at <= sa.bindparam("latest", type_=UtcTime),
+)
+RUNNING = sa.union_all(  # two selects, for each has its own index
+    _AT_STATIONS.where(transaction.c.stop_rank == NO_STOP),
+    _AT_STATIONS.where(transaction.c.stopped_at >= sa.bindparam("earliest", type_=UtcTime)),
+)
+
+
+class MeterRow(msgspec.Struct, frozen=True, gc=False):
+    """A MeterValues message, normalised."""
+
+    station_id: str
+    connector_id: int
+    reference: int | None  # the transactionId in the message
+    received_at: datetime
+    elements: tuple[Element, ...]
+
+    @property
+    def origin(self) -> str:
+        """Connector and transactionId as sent: a part of the readings' unique key."""
+        return f"{self.connector_id}/{'' if self.reference is None else self.reference}"
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where a reading belongs, and what is odd about it; `candidates` if only an operator can tell."""
+
+    transaction_id: int | None = None
+    flags: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+
+
+class _Known(msgspec.Struct, frozen=True, gc=False):
+    id: int
+    station_id: str
+    connector_id: int
+    started_at: datetime
+    stopped_at: datetime | None
+    superseded_at: datetime | None
+    is_known: bool
+
+    def is_running_at(self, at: datetime) -> bool:
+        if at < self.started_at:
+            return False
+        if self.stopped_at is not None:
+            return at <= self.stopped_at
+        return self.superseded_at is None or at < self.superseded_at
+
+
+class Attribution:
+    """What has to be known about transactions to attribute one batch, asked once and only if it comes up."""
+
+    def __init__(self, connection: sa.Connection, rows: Sequence[MeterRow], staleness: timedelta) -> None:
+        ids = sorted({row.reference for row in rows if row.reference is not None and row.reference > 0})
+        named = connection.execute(NAMED, {"ids": ids}).mappings() if ids else ()
+        self._named = {row["id"]: _Known(**row) for row in named}
+        self._running = _running(connection, [row for row in rows if row.reference is None and row.connector_id > 0])
+        self._candidates: Candidates | None = None
+        lost = [row for row in rows if row.reference is not None and row.reference <= 0]
+        if lost:
+            cutoff = max(row.received_at for row in lost) - staleness
+            self._candidates = Candidates(connection, [row.station_id for row in lost], cutoff)
+
+    def newly_known(self, rows: Sequence[MeterRow]) -> list[int]:
+        """Transactions whose id their station has used for the first time (TX-24)."""
+        used = {(row.station_id, row.reference) for row in rows}
+        return [each.id for each in self._named.values() if not each.is_known and (each.station_id, each.id) in used]
+
+    def place(self, row: MeterRow, at: datetime) -> Place:
+        """Where a reading of this message and moment belongs."""
+        if row.reference is None:
+            return Place(self._running_at(row, at))
+        if row.reference <= 0:
+            return self._reconciled(row, at)
+        named = self._named.get(row.reference)
+        if named is None or named.station_id != row.station_id:
+            return Place(None, (UNKNOWN,))
+        marks: tuple[str, ...] = ()
+        if named.stopped_at is not None and at > named.stopped_at:
+            marks += (FINISHED,)
+        if row.connector_id not in (0, named.connector_id):
+            marks += (OTHER_CONNECTOR,)
+        return Place(named.id, marks)
+
+    def _running_at(self, row: MeterRow, at: datetime) -> int | None:
+        if row.connector_id <= 0:
+            return None  # the main meter is nobody's (MV-08)
+        running = [
+            each
+            for each in self._running
+            if (each.station_id, each.connector_id) == (row.station_id, row.connector_id) and each.is_running_at(at)
+        ]
+        return max(running, key=lambda each: (each.started_at, each.id)).id if running else None
+
+    def _reconciled(self, row: MeterRow, at: datetime) -> Place:
+        if self._candidates is None:
+            return Place(None, (UNMATCHED,))
+        fitting = self._candidates.for_reading(row.station_id, row.connector_id, at)
+        if len(fitting) == 1:
+            return Place(fitting[0].id, (RECONCILED,))
+        return Place(None, (UNMATCHED,), tuple(fitting))
+
+
+def _running(connection: sa.Connection, rows: Sequence[MeterRow]) -> list[_Known]:
+    moments = [element.moment.at for row in rows for element in row.elements]
+    if not moments:
+        return []
+    parameters = {
+        "stations": sorted({row.station_id for row in rows}),
+        "earliest": min(moments),
+        "latest": max(moments),
+    }
+    return [_Known(**row) for row in connection.execute(RUNNING, parameters).mappings()]
