@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from csmsd.ocpp.encoding import encode_payload
+
 Request = TypeVar("Request", bound=msgspec.Struct)
 Response = TypeVar("Response", bound=msgspec.Struct)
 
@@ -18,7 +20,7 @@ class Action(Generic[Request, Response]):
     (VAL-14, RPC-15). `repeats_answer`: a retransmission gets the stored answer (RPC-12).
     """
 
-    __slots__ = ("hook", "is_transactional", "name", "repeats_answer", "request", "response")
+    __slots__ = ("_check", "hook", "is_transactional", "name", "repeats_answer", "request", "response")
 
     def __init__(
         self,
@@ -32,6 +34,13 @@ class Action(Generic[Request, Response]):
     ) -> None:
         self.name, self.request, self.response, self.hook = name, request, response, hook
         self.is_transactional, self.repeats_answer = is_transactional, repeats_answer
+        self._check: Callable[[bytes], Response] = msgspec.json.Decoder(response).decode
+
+    def encode(self, response: Response, *, whole_seconds: bool = False) -> bytes:
+        """The answer as JSON, checked against its schema (VAL-01); ValueError says how a plugin's answer breaks it."""
+        payload = encode_payload(response, whole_seconds=whole_seconds)
+        self._check(payload)
+        return payload
 
 
 AnyAction = Action[Any, Any]
