@@ -83,7 +83,9 @@ def _package(entry: EntryPoint) -> str:
 def _checked(found: object, version: str = "", name: str = "") -> Loaded:
     """`name` is what the entry point calls it; "" if there is none."""
     if not _is_plugin(found):
-        raise PluginIncompatible(f"the plugin {name or found!r} is no subclass of csmsd.Plugin: name the class itself")
+        raise PluginIncompatible(
+            f"the plugin {name or repr(found)} is no subclass of csmsd.Plugin: name the class itself"
+        )
     called = getattr(found, "name", "")
     if not NAME.fullmatch(called):
         raise PluginIncompatible(f"{found.__qualname__} needs a name of lower-case letters and digits, not {called!r}")

@@ -63,10 +63,20 @@ def _complaint(message: str, wanted: type[msgspec.Struct]) -> str:
     unknown = _UNKNOWN_KEY.match(reason)
     if unknown is None:
         return f"{path}: {reason}" if path else reason
-    keys = [field.encode_name for field in msgspec.structs.fields(wanted)] if not path else []
+    keys = _keys_at(wanted, path)
     near = get_close_matches(unknown["key"], keys, n=1)
     advice = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(keys) or 'none'}"
     return f"{path + '.' if path else ''}{unknown['key']}: unknown key; {advice}"
+
+
+def _keys_at(wanted: type[msgspec.Struct], path: str) -> list[str]:
+    """The keys of the struct at a path; none if the path does not lead to one."""
+    here: Any = wanted
+    for step in path.split(".") if path else ():
+        here = {field.encode_name: field.type for field in msgspec.structs.fields(here)}.get(step)
+        if not (isinstance(here, type) and issubclass(here, msgspec.Struct)):
+            return []
+    return [field.encode_name for field in msgspec.structs.fields(here)]
 
 
 def _fill_secrets(place: str, value: Any, environ: Mapping[str, str]) -> Any:

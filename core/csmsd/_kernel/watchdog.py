@@ -40,8 +40,8 @@ class _Watchdog(trio.abc.Instrument):
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """Called by trio."""
-        took = perf_counter() - self._began
-        self._began = 0.0
+        began, self._began = self._began, 0.0
+        took = perf_counter() - began if began else 0.0  # the watch may begin in the middle of a step
         if took > self._limit:
             log.warning("everybody waited %d ms for %s", took * 1000, self._suspect or f"the task {task.name}")
         if self._suspect:
