@@ -23,6 +23,7 @@ __all__ = ["Deviation", "PayloadDecoder", "Tolerance"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_BACKSLASH, _DELETE = 0x5C, 0x7F  # as numbers they are found several times as fast
 _NONE: tuple[Deviation, ...] = ()
 _REFUSALS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _parse: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -63,9 +64,9 @@ class PayloadDecoder(Generic[T]):
         """Nothing in it that msgspec would take and a rule would not: null, odd characters, numbers with decimals."""
         return (
             payload.isascii()
-            and b"\\" not in payload
+            and _BACKSLASH not in payload
+            and _DELETE not in payload
             and b"null" not in payload
-            and b"\x7f" not in payload
             and not self._has_decimals
             and not (self._has_timestamps and (b"0001-01-0" in payload or b"9999-12-3" in payload))
         )

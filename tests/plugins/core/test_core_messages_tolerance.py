@@ -383,3 +383,14 @@ def test_a_configuration_value_is_never_quoted() -> None:
     payload = json.dumps({"configurationKey": [key]}).encode()
     _, deviations = decoder_of("GetConfigurationResponse").decode(payload, L, NOW)
     assert [(found.rule, found.raw) for found in deviations] == [("VAL-02", ""), ("VAL-17", "")]
+
+
+@pytest.mark.req("VAL-07")
+def test_an_id_tag_is_kept_as_received_and_enumerations_are_case_sensitive() -> None:
+    for id_tag in ("", "abCD", "x" * 20):
+        assert outcome("Authorize", {"idTag": id_tag}, S) == ""
+        assert decoded("Authorize", {"idTag": id_tag}).id_tag == id_tag
+    status = VALID["StatusNotification"] | {"status": "available"}
+    assert {outcome("StatusNotification", status, tolerance) for tolerance in Tolerance} == {
+        "PropertyConstraintViolation"
+    }
