@@ -1,0 +1,579 @@
+"""The plugin set: joining and leaving while stations are connected."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+import trio
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from trio.testing import MockClock
+
+from csmsd import hookspecs as kernel_hooks
+from csmsd._kernel.couriers import Deliver
+from csmsd._kernel.hooks import HookSet
+from csmsd._kernel.loader import Loaded
+from csmsd._kernel.plugins import PluginSet
+from csmsd._kernel.pool import Pool
+from csmsd._kernel.supervisor import Supervisor
+from csmsd._kernel.timers import Wheel
+from csmsd._kernel.verbs import HookRunner
+from csmsd.action import Action
+from csmsd.command import Command
+from csmsd.config import Config, Limits
+from csmsd.errors import ConfigError, HookMismatch, PluginConflict, PluginError, PluginIncompatible, PluginNotFound
+from csmsd.hookspecs import hookimpl, hookspec
+from csmsd.host import Host
+from csmsd.plugin import NoConfig, Plugin
+from csmsd.station import Station
+from csmsd.store import Fact
+
+
+@hookspec(colour="either")
+def answer_ping(number: int) -> str | None:
+    """A question."""
+    raise AssertionError
+
+
+@hookspec()
+async def ponged(station_id: str, fact: NoConfig, fact_id: int) -> None:
+    """A fact."""
+
+
+SPECS = ModuleType(__name__)
+SPECS.__dict__.update(answer_ping=answer_ping, ponged=ponged)
+
+
+class Base(Plugin[NoConfig]):
+    """Publishes hooks, an action, a command and a fact."""
+
+    name = "base"
+    specs = (SPECS,)
+    actions = (Action("Ping", NoConfig, NoConfig, answer_ping),)
+    commands = (Command("Pong", NoConfig, NoConfig),)
+    facts = (Fact("ponged", NoConfig, ponged),)
+
+
+class AcmeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    answer: str = "acme"
+
+
+class Acme(Plugin[AcmeConfig]):
+    """Answers pings.
+
+    And notes whatever happens to it.
+    """
+
+    name = "acme"
+    requires = ("base",)
+    config_type = AcmeConfig
+
+    def __init__(self, config: AcmeConfig, host: Host) -> None:
+        super().__init__(config, host)
+        self.story: list[str] = []
+        self.is_broken = False
+
+    async def serve(self, task_status: trio.TaskStatus[None]) -> None:
+        self.story.append("serve")
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.story.append("end")
+
+    @hookimpl
+    async def answer_ping(self, number: int) -> str | None:
+        await trio.sleep(number)
+        if self.is_broken:
+            raise ValueError
+        return self.config.answer
+
+    @hookimpl
+    async def station_connected(self, station: Station) -> None:
+        self.story.append(f"hello {station.id}")
+
+    @hookimpl
+    async def ponged(self, station_id: str) -> None:
+        await trio.sleep(1)
+        if self.is_broken:
+            raise OSError("no billing today")
+        self.story.append(f"pong {station_id}")
+
+
+class FakeCourier:
+    """Delivers what a test hands to it."""
+
+    def __init__(self, plugin: str, deliveries: Mapping[str, Deliver]) -> None:
+        self.plugin, self.deliveries = plugin, deliveries
+        self.is_running, self.backlog = False, 7
+
+    async def run(self) -> None:
+        self.is_running = True
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.is_running = False
+
+
+class House:
+    """One csmsd, as far as plugins are concerned."""
+
+    def __init__(self, nursery: trio.Nursery, config: Config) -> None:
+        self.online: list[Any] = []
+        self.migrated: list[str] = []
+        self.couriers: list[FakeCourier] = []
+        self.installed: dict[str, Loaded] = {}
+        wheel = Wheel()
+        nursery.start_soon(wheel.run)
+        self.hooks = HookSet(config.limits.quarantine_after)
+        self.hooks.add_specs(kernel_hooks, "csmsd")
+        self.runner = HookRunner(self.hooks, Pool(nursery, wheel), wheel)
+        host = cast("Host", SimpleNamespace(config=config, stations=SimpleNamespace(online=lambda: self.online)))
+        supervisor = Supervisor(nursery)
+        self.plugins = PluginSet(host, self.hooks, self.runner, supervisor, self.migrate, self.courier, self.find)
+
+    async def migrate(self, plugin: type[Plugin[Any]]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.migrated.append(plugin.name)
+
+    def courier(self, plugin: str, deliveries: Mapping[str, Deliver]) -> FakeCourier:
+        self.couriers.append(FakeCourier(plugin, deliveries))
+        return self.couriers[-1]
+
+    def find(self, name: str) -> Loaded:
+        if name not in self.installed:
+            raise PluginNotFound(name)
+        return self.installed[name]
+
+    @property
+    def acme(self) -> Acme:
+        return cast("Acme", self.plugins.get("acme"))
+
+    def state(self, name: str) -> str:
+        return {status.name: status.state for status in self.plugins.status()}[name]
+
+    def ask(self, number: int = 0) -> Awaitable[str | None]:
+        return self.runner.ask(answer_ping, number)
+
+
+@asynccontextmanager
+async def open_house(*plugins: type[Plugin[Any]], config: Config | None = None) -> AsyncIterator[House]:
+    async with trio.open_nursery() as nursery:
+        house = House(nursery, config or Config(limits=Limits(quarantine_after=3)))
+        house.plugins.add([Loaded(plugin, "1.2") for plugin in plugins])
+        await house.plugins.start()
+        yield house
+        nursery.cancel_scope.cancel()
+
+
+def station(station_id: str, *, is_online: bool = True) -> Any:
+    return SimpleNamespace(id=station_id, is_online=is_online)
+
+
+async def test_everybody_is_migrated_and_started_in_order() -> None:
+    async with open_house(Base, Acme) as house:
+        assert house.migrated == ["base", "acme"]
+        assert house.acme.story == ["serve"]
+        assert list(house.plugins.tables.actions) == ["Ping"]
+        assert list(house.plugins.tables.commands) == ["Pong"]
+        assert list(house.plugins.tables.facts) == ["ponged"]
+
+
+async def test_the_status_says_how_a_plugin_is_doing(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as house:
+        await house.ask()
+        house.acme.is_broken = True
+        await house.ask()
+        base, acme = house.plugins.status()
+        assert (base.name, base.actions, base.commands, base.backlog) == ("base", ("Ping",), ("Pong",), 0)
+        assert (acme.state, acme.version, acme.summary, acme.requires) == (
+            "enabled",
+            "1.2",
+            "Answers pings.",
+            ("base",),
+        )
+        assert (acme.calls, acme.failures, acme.consecutive_failures, acme.backlog) == (1, 1, 1, 7)
+        assert acme.last_failure == "answer_ping: ValueError"
+        assert acme.hooks == ("answer_ping", "ponged", "station_connected")
+
+
+async def test_a_config_error_ends_the_start() -> None:
+    config = Config(plugin={"acme": {"anser": 1}})
+    with pytest.raises(ExceptionGroup) as caught:
+        async with open_house(Base, Acme, config=config):
+            pass
+    assert caught.group_contains(ConfigError, match=r"\[plugin.acme\] anser: unknown key; did you mean answer\?")
+
+
+async def test_a_disabled_plugin_is_not_asked_and_its_tasks_end(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as house:
+        acme = house.acme
+        assert await house.ask() == "acme"
+        await house.plugins.disable("acme")
+        assert await house.ask() is None
+        assert acme.story == ["serve", "end"]
+        assert house.plugins.get("acme") is None
+        assert house.state("acme") == "disabled"
+        assert not house.couriers[0].is_running
+        await house.plugins.disable("acme")
+
+
+async def test_a_call_in_flight_is_answered_before_the_plugin_ends(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as house:
+        acme, answer = house.acme, house.runner.ask(answer_ping, 3)
+        await trio.sleep(1)
+        began = trio.current_time()
+        await house.plugins.disable("acme")
+        assert trio.current_time() - began == pytest.approx(2, abs=0.2)
+        assert acme.story == ["serve", "end"]
+        assert await answer == "acme"
+
+
+async def test_a_call_that_hangs_does_not_hold_up_the_end_for_ever(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as house:
+        answer = house.runner.ask(answer_ping, 1000)
+        await trio.sleep(1)
+        with trio.fail_after(6):
+            await house.plugins.disable("acme")
+        assert await answer is None
+
+
+async def test_an_enabled_plugin_starts_afresh_and_hears_who_is_online(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as house:
+        first = house.acme
+        await house.plugins.disable("acme")
+        house.online = [station("CP-1"), station("CP-2", is_online=False), station("CP-3")]
+        await house.plugins.enable("acme")
+        await house.plugins.enable("acme")
+        assert house.acme is not first
+        assert house.acme.story == ["serve", "hello CP-1", "hello CP-3"]
+        assert house.migrated == ["base", "acme", "acme"]
+        assert [courier.is_running for courier in house.couriers] == [False, True]
+
+
+async def test_nobody_is_told_again_who_is_online_when_another_plugin_joins(autojump_clock: MockClock) -> None:
+    class Other(Acme):
+        """Another one."""
+
+        name = "other"
+
+    async with open_house(Base, Acme, Other) as house:
+        await house.plugins.disable("other")
+        house.online = [station("CP-1")]
+        await house.plugins.enable("other")
+        assert house.acme.story == ["serve"]
+
+
+async def test_the_tables_are_swapped_as_one_object(autojump_clock: MockClock) -> None:
+    async with open_house(Base) as house:
+        seen: list[tuple[list[str], list[str], int]] = []
+
+        def look() -> None:
+            tables = house.plugins.tables
+            seen.append((list(tables.actions), list(tables.commands), len(tables.facts)))
+
+        house.hooks.changed.append(look)
+        old = house.plugins.tables
+        await house.plugins.disable("base")
+        await house.plugins.enable("base")
+        assert seen == [([], [], 0), (["Ping"], ["Pong"], 1)]
+        assert list(old.actions) == ["Ping"]
+        with pytest.raises(TypeError):
+            cast("dict[str, Any]", old.actions)["Ping"] = None
+
+
+async def test_a_plugin_that_others_need_is_not_disabled() -> None:
+    async with open_house(Base, Acme) as house:
+        with pytest.raises(PluginError, match="base is required by acme: disable that first"):
+            await house.plugins.disable("base")
+        assert house.state("base") == "enabled"
+
+
+async def test_a_plugin_whose_requirement_is_missing_is_not_enabled(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as house:
+        await house.plugins.disable("acme")
+        await house.plugins.disable("base")
+        with pytest.raises(PluginIncompatible, match="acme requires the plugin base: enable that first"):
+            await house.plugins.enable("acme")
+
+
+async def test_an_installed_plugin_can_be_added_at_run_time() -> None:
+    async with open_house(Base) as house:
+        house.installed["acme"] = Loaded(Acme)
+        await house.plugins.enable("acme")
+        assert await house.ask() == "acme"
+        with pytest.raises(PluginNotFound):
+            await house.plugins.enable("nobody")
+        with pytest.raises(PluginNotFound, match="this csmsd has no plugin nobody"):
+            await house.plugins.disable("nobody")
+
+
+async def test_a_rival_of_an_enabled_plugin_is_refused() -> None:
+    class Rival(Plugin[NoConfig]):
+        """Wants the same action."""
+
+        name = "rival"
+        actions = Base.actions
+
+    async with open_house(Base) as house:
+        house.installed["rival"] = Loaded(Rival)
+        with pytest.raises(PluginConflict, match="base and rival both offer the action Ping"):
+            await house.plugins.enable("rival")
+        assert house.plugins.get("rival") is None
+
+
+async def test_a_plugin_that_cannot_start_leaves_no_trace(autojump_clock: MockClock) -> None:
+    class Crashing(Acme):
+        """Crashes at its start."""
+
+        async def serve(self, task_status: trio.TaskStatus[None]) -> None:
+            raise OSError("no port")
+
+    async with open_house(Base) as house:
+        house.installed["acme"] = Loaded(Crashing)
+        with pytest.raises(PluginError, match="acme did not start: OSError: no port"):
+            await house.plugins.enable("acme")
+        assert house.state("acme") == "failed"
+        assert house.plugins.status()[1].last_failure == "acme did not start: OSError: no port"
+        assert await house.ask() is None
+
+
+async def test_nobody_asks_a_plugin_before_it_has_started(autojump_clock: MockClock) -> None:
+    class Slow(Acme):
+        """Loads for a while."""
+
+        async def serve(self, task_status: trio.TaskStatus[None]) -> None:
+            await trio.sleep(5)
+            await super().serve(task_status)
+
+    async with open_house(Base) as house, trio.open_nursery() as nursery:
+        house.installed["acme"] = Loaded(Slow)
+        nursery.start_soon(house.plugins.enable, "acme")
+        await trio.sleep(3)
+        assert await house.ask() is None
+        await trio.sleep(3)
+        assert await house.ask() == "acme"
+
+
+async def test_enabling_that_is_called_off_leaves_no_trace(autojump_clock: MockClock) -> None:
+    class Endless(Acme):
+        """Never gets ready."""
+
+        async def serve(self, task_status: trio.TaskStatus[None]) -> None:
+            await trio.sleep_forever()
+
+    async with open_house(Base) as house:
+        house.installed["acme"] = Loaded(Endless)
+        with trio.move_on_after(1):
+            await house.plugins.enable("acme")
+        assert house.state("acme") == "failed"
+        house.installed["acme"] = Loaded(Acme)
+        await house.plugins.disable("acme")
+        assert await house.ask() is None
+
+
+async def test_a_misfit_is_refused_before_anything_of_it_runs() -> None:
+    class Misfit(Acme):
+        """Has a hook nobody publishes."""
+
+        @hookimpl
+        async def ponged_twice(self) -> None: ...
+
+    async with open_house(Base) as house:
+        house.installed["acme"] = Loaded(Misfit)
+        with pytest.raises(
+            HookMismatch, match="no enabled plugin publishes a hook ponged_twice; the nearest is ponged"
+        ):
+            await house.plugins.enable("acme")
+        assert house.migrated == ["base"]
+
+
+async def test_a_quarantined_plugin_ends_and_can_be_enabled_again(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as house:
+        acme = house.acme
+        acme.is_broken = True
+        for _ in range(4):
+            assert await house.ask() is None
+        await trio.sleep(1)
+        assert house.state("acme") == "quarantined"
+        assert acme.story == ["serve", "end"]
+        assert not house.couriers[0].is_running
+        await house.plugins.enable("acme")
+        assert house.plugins.status()[1].consecutive_failures == 0
+        assert await house.ask() == "acme"
+
+
+async def test_a_fact_is_delivered_and_its_failure_raised_for_the_courier(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as house:
+        (courier,) = house.couriers
+        await courier.deliveries["ponged"]("CP-1", NoConfig(), 1)
+        house.acme.is_broken = True
+        for number in range(10):
+            with pytest.raises(OSError, match="no billing today"):
+                await courier.deliveries["ponged"]("CP-1", NoConfig(), number)
+        assert house.acme.story == ["serve", "pong CP-1"]
+        assert house.state("acme") == "enabled"  # the fact waits; a billing system that is down is no reason to leave
+        assert house.plugins.status()[1].failures == 10
+
+
+async def test_a_fact_published_later_reaches_a_plugin_that_was_there_before(autojump_clock: MockClock) -> None:
+    class Listener(Plugin[NoConfig]):
+        """Hears of pongs, if there are any."""
+
+        name = "listener"
+
+        @hookimpl(optionalhook=True)
+        async def ponged(self) -> None: ...
+
+    async with open_house(Listener) as house:
+        assert house.couriers == []
+        house.installed["base"] = Loaded(Base)
+        await house.plugins.enable("base")
+        assert [courier.plugin for courier in house.couriers] == ["listener"]
+        await house.plugins.disable("base")
+        assert house.couriers[0].is_running  # its facts may still wait in the outbox
+
+
+async def test_two_csmsd_in_one_process_share_nothing(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as one, open_house(Base, Acme) as two:
+        await one.plugins.disable("acme")
+        assert await one.ask() is None
+        assert await two.ask() == "acme"
+        assert two.acme.story == ["serve"]
+
+
+# -- a model of it all -------------------------------------------------------------------------------------------------
+
+NAMES = ("p0", "p1", "p2")
+BEHAVIOURS = ("answer", "none", "raise", "answer later", "none later", "raise later", "slow")
+LIMIT = 2
+
+
+class Actor(Plugin[NoConfig]):
+    """Does as it is told."""
+
+    behaviour = "none"
+    is_serving = False
+
+    async def serve(self, task_status: trio.TaskStatus[None]) -> None:
+        self.is_serving = True
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.is_serving = False
+
+    @hookimpl
+    async def answer_ping(self) -> str | None:
+        if self.behaviour.endswith("later"):
+            await trio.sleep(1)
+        if self.behaviour == "slow":
+            await trio.sleep_forever()
+        if self.behaviour.startswith("raise"):
+            raise ValueError
+        return self.name if self.behaviour.startswith("answer") else None
+
+
+class Model:
+    """What the plugin set should look like; the order asked is the reverse of the order in which they joined."""
+
+    def __init__(self) -> None:
+        self.order = list(NAMES)
+        self.behaviour = dict.fromkeys(NAMES, "none")
+        self.consecutive = dict.fromkeys(NAMES, 0)
+
+    def ask(self, fallback: str | None, *, is_cancelled: bool = False) -> str | None:
+        for name in reversed(tuple(self.order)):
+            behaviour = self.behaviour[name]
+            if is_cancelled and ("later" in behaviour or behaviour == "slow"):
+                return None  # the first who waits is cancelled, and not to blame
+            if behaviour.startswith(("raise", "slow")):
+                self.consecutive[name] += 1
+                if self.consecutive[name] == LIMIT:
+                    self.order.remove(name)
+                if fallback is not None:
+                    return fallback
+            else:
+                self.consecutive[name] = 0
+                if behaviour.startswith("answer"):
+                    return name
+        return fallback
+
+
+class Scenario(RuleBasedStateMachine):
+    """Collects steps; they are run in virtual time at the end, beside the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[tuple[str, str]] = []
+
+    @rule(name=st.sampled_from(NAMES), behaviour=st.sampled_from(BEHAVIOURS))
+    def behave(self, name: str, behaviour: str) -> None:
+        self.steps.append((name, behaviour))
+
+    @rule(verb=st.sampled_from(["first", "decide", "ask", "ask_decision", "cancelled"]))
+    def ask(self, verb: str) -> None:
+        self.steps.append(("ask", verb))
+
+    @rule(name=st.sampled_from(NAMES), change=st.sampled_from(["enable", "disable"]))
+    def change(self, name: str, change: str) -> None:
+        self.steps.append((change, name))
+
+    def teardown(self) -> None:
+        trio.run(play, self.steps, clock=MockClock(autojump_threshold=0))
+
+
+async def play(steps: Sequence[tuple[str, str]]) -> None:
+    model = Model()
+    actors = [type(name, (Actor,), {"name": name, "__doc__": "An actor."}) for name in NAMES]
+    config = Config(limits=Limits(quarantine_after=LIMIT))
+    async with open_house(Base, *actors, config=config) as house:
+        every = {name: [cast("Actor", house.plugins.get(name))] for name in NAMES}
+        for what, which in steps:
+            await _play_one(house, model, every, what, which)
+            await trio.sleep(0.1)
+            for name in NAMES:
+                present = cast("Actor | None", house.plugins.get(name))
+                assert (present is not None) == (name in model.order)
+                assert sum(actor.is_serving for actor in every[name]) == (1 if present else 0)
+
+
+async def _play_one(house: House, model: Model, every: dict[str, list[Actor]], what: str, which: str) -> None:
+    if what == "enable":
+        await house.plugins.enable(which)
+        if which not in model.order:
+            model.order.append(which)
+            model.consecutive[which] = 0
+            every[which].append(cast("Actor", house.plugins.get(which)))
+            every[which][-1].behaviour = model.behaviour[which]
+    elif what == "disable":
+        await house.plugins.disable(which)
+        if which in model.order:
+            model.order.remove(which)
+    elif what == "ask" and which == "cancelled":
+        with trio.move_on_after(0):
+            await house.runner.first(cast("Any", answer_ping), 1)
+        model.ask(None, is_cancelled=True)
+    elif what == "ask":
+        fallback = "no" if "deci" in which else None
+        verb: Callable[..., Awaitable[Any]] = getattr(house.runner, which)
+        asked = (fallback, answer_ping, 1) if fallback else (answer_ping, 1)
+        assert await verb(*asked) == model.ask(fallback)
+    else:
+        model.behaviour[what] = which
+        every[what][-1].behaviour = which
+
+
+def test_the_set_behaves_as_the_model_says() -> None:
+    logging.disable()  # hundreds of tracebacks
+    try:
+        run_state_machine_as_test(Scenario, settings=settings(max_examples=150, stateful_step_count=25, deadline=None))
+    finally:
+        logging.disable(logging.NOTSET)
