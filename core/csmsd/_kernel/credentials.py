@@ -60,10 +60,8 @@ class CredentialBook(Credentials):
     def verify(self, station_id: str, presented: bytes) -> Match | Pending[Match]:
         """Is this a secret of the station? The Pending settles with HashingBusyError when csmsd is overrun.
 
-        It costs the same whether the station exists or not (WS-07), and an empty password is nobody's.
+        It costs the same whether the station exists or not (WS-07).
         """
-        if not presented:
-            return WRONG
         digests = self._digests(station_id) or [self._decoys.digest_for(station_id)]
         match = self._match_at_once(digests, presented)
         slow = [digest for digest in digests if not is_fast(digest)]

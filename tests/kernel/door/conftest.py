@@ -31,6 +31,7 @@ from csmsd.env import Env
 from csmsd.events import Events
 from csmsd.hookspecs import ConnectRequest
 from csmsd.journal import Attempt
+from csmsd.pending import Pending
 from csmsd.station import Station
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,7 +81,7 @@ class Charger:
     async def call(self, command: object, request: object, timeout: float | None) -> object:  # noqa: ASYNC109
         raise AssertionError("not in these tests")
 
-    def submit(self, command: object, request: object) -> None:
+    def submit(self, command: object, request: object) -> Pending[object]:
         raise AssertionError("not in these tests")
 
     def receive(self, message: bytes) -> None:

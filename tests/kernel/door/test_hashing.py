@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import trio
 from csmsd._kernel.hashing import Hashing, HashingBusyError
 from csmsd._kernel.passwords import matches_slow, slow_decoy, slow_digest
 from csmsd.pending import Pending
+from csmsd.station import StationRecord
 
 OpenWorld = Callable[..., Awaitable[Any]]
 
@@ -26,7 +28,7 @@ async def test_passwords_are_checked_in_a_few_threads(nursery: trio.Nursery) -> 
         threads.add(threading.get_ident())
         return matches_slow(digest, password)
 
-    checks = [hashing.submit(lambda password=password: check(password)) for password in (b"wrong", b"correct horse")]
+    checks = [hashing.submit(partial(check, password)) for password in (b"wrong", b"correct horse")]
     assert [await check for check in checks] == [False, True]
     assert threading.get_ident() not in threads
     nursery.cancel_scope.cancel()
@@ -72,8 +74,6 @@ def test_nothing_matches_a_decoy() -> None:
 
 @pytest.mark.req("WS-42")
 async def test_a_station_whose_password_cannot_be_checked_now_is_told_to_come_again(open_world: OpenWorld) -> None:
-    from csmsd.station import StationRecord
-
     world = await open_world()
     await world.book.register(StationRecord("CP-1"), "correct horse")
     overrun: Pending[bool] = Pending()

@@ -7,12 +7,17 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 import trio
 from trio.testing import MockClock
 
+from csmsd._kernel.stationrows import Digest, Secrets, Sighting, StationState, note_sightings
+from csmsd._kernel.stationstates import StationStates
+from csmsd._kernel.storage.database import open_store
 from csmsd._kernel.storage.tables import credential, station
+from csmsd.env import Env, utc_now
 from csmsd.errors import InvalidStation, StationUnavailable, StoreError, UnknownStation
 from csmsd.ocpp.decoding import Tolerance
 from csmsd.pending import Pending
@@ -29,6 +34,10 @@ async def rows(world: Any, table: sa.Table) -> list[dict[str, Any]]:
 
     found: list[dict[str, Any]] = await world.store.read(query)
     return found
+
+
+def annotation(note: str) -> Callable[[StationState], StationState]:
+    return lambda old: StationState(msgspec.structs.replace(old.record, note=note), old.secrets)
 
 
 def is_right(world: Any, password: str, station_id: str = "CP-1") -> bool:
@@ -165,7 +174,7 @@ async def test_a_nonsensical_change_is_refused_with_its_reason(world: Any, field
 
 
 async def test_an_unknown_station_is_an_error_everywhere(world: Any) -> None:
-    for attempt in (
+    attempts: list[Callable[[], Awaitable[Any]]] = [
         lambda: world.book.change("CP-9", note="x"),
         lambda: world.book.remove("CP-9"),
         lambda: world.book.announce("CP-9", "Accepted"),
@@ -173,7 +182,8 @@ async def test_an_unknown_station_is_an_error_everywhere(world: Any) -> None:
         lambda: world.credentials.stage("CP-9", KEY),
         lambda: world.credentials.settle("CP-9", keep_new=True),
         lambda: world.credentials.withdraw("CP-9"),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(UnknownStation):
             await attempt()
     with pytest.raises(UnknownStation):
@@ -203,6 +213,25 @@ async def test_what_could_not_be_stored_does_not_count(world: Any) -> None:
         await world.credentials.put("CP-1", OTHER_KEY)
     assert world.book.record("CP-1").note == ""
     assert is_right(world, KEY)
+
+
+async def test_both_databases_keep_everything(database_url: str) -> None:
+    async with open_store(database_url, Env()) as store:
+        states, digests = StationStates(store), [Digest(f"digest {number}", utc_now()) for number in range(3)]
+        full = StationRecord("CP-1", tolerance=Tolerance.STRICT, whole_seconds=True, created_at=utc_now(), note="é")
+        await states.put("CP-1", lambda _: StationState(full, Secrets(digests[0], tuple(digests[1:]))))
+        await states.put("CP-2", lambda _: StationState(StationRecord("CP-2", created_at=utc_now())))
+        store.submit_later(note_sightings, Sighting("CP-1", utc_now()))
+        noted = [states.change("CP-1", annotation(note)) for note in ("one", "two")]
+        await states.put("CP-2", lambda _: None)
+        assert [(await state).record.note for state in noted] == ["one", "two"]
+        again = StationStates(store)
+        await again.load()
+        assert "CP-2" not in again
+        seen = again.get("CP-1").record.last_seen_at
+        assert seen is not None
+        assert again.get("CP-1").secrets == states.get("CP-1").secrets == Secrets(digests[0], tuple(digests[1:]))
+        assert again.get("CP-1").record == msgspec.structs.replace(states.get("CP-1").record, last_seen_at=seen)
 
 
 # -- signs of life -----------------------------------------------------------------------------------

@@ -169,7 +169,8 @@ async def test_who_sends_no_credentials_guesses_nothing(guarded: Any, autojump_c
 async def test_a_station_that_flaps_is_slowed_down_at_that_address_only(
     guarded: Any, autojump_clock: MockClock
 ) -> None:
-    entered, admission = 0, None
+    entered = 0
+    admission = await guarded.knock("/ocpp/CP-2", basic("CP-2", KEY), peer=HOME)
     for _ in range(60):
         admission = await guarded.knock("/ocpp/CP-2", basic("CP-2", KEY), peer=HOME)
         if admission.status != 101:
