@@ -66,11 +66,21 @@ class SocketStream(trio.abc.Stream):
         """Send the last words and read on until the peer has gone: unread bytes would turn them into a reset."""
         with trio.move_on_after(patience), contextlib.suppress(trio.BrokenResourceError):
             await self.send_all(answer)
-            if not self.is_tls:
-                with contextlib.suppress(OSError):
-                    self._sock.shutdown(socket.SHUT_WR)
+            self._finish()
             await self.drain()
         self.close()
+
+    def _say_goodbye(self) -> None:
+        """close_notify, if this is TLS, it has not been said, and there is room for it."""
+        if isinstance(self._sock, ssl.SSLSocket):
+            with contextlib.suppress(OSError, ValueError):
+                self._sock.unwrap()
+
+    def _finish(self) -> None:
+        """Nothing more will come from us. What still comes from a TLS peer is not decrypted any more."""
+        self._say_goodbye()
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
 
     async def drain(self) -> None:
         """Read and forget until the peer ends the connection, for at most DRAIN_BYTES."""
@@ -83,9 +93,7 @@ class SocketStream(trio.abc.Stream):
         if not self._is_closed:
             self._is_closed = True
             trio.lowlevel.notify_closing(self._sock)
-            if isinstance(self._sock, ssl.SSLSocket):
-                with contextlib.suppress(OSError, ValueError):  # close_notify, if there is room for it
-                    self._sock.unwrap()
+            self._say_goodbye()
             self._sock.close()
 
     async def aclose(self) -> None:
