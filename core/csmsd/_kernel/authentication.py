@@ -86,24 +86,24 @@ class Authenticator:
             if match is None:
                 verdict.settle(self._busy(error))
             else:
-                # The record as it is now: it may have been changed while the password was checked.
+                # Record and secrets as they are now: they may have been changed while the password was checked.
                 now = self._book.look_up(request.station_id)
+                if not self._credentials.is_valid(request.station_id, match):
+                    match = WRONG
                 verdict.settle(self._judge(request, now, claim, match, has_certificate=has_certificate))
 
         match.when_settled(checked)
         return verdict
 
-    def recognise(self, request: ConnectRequest) -> Verdict | None:
-        """A verdict on what nobody can guess, a random key or a certificate; None if neither was shown (WS-25)."""
+    def recognises(self, request: ConnectRequest) -> bool:
+        """Was something shown that nobody can guess, a random key or a certificate? No verdict yet (WS-25)."""
         record = self._book.look_up(request.station_id)
         if record is None:
-            return None
-        claim = read_basic(request.authorization, record.id)
-        match = WRONG if claim.password is None else self._credentials.recognise(record.id, claim.password)
-        has_certificate = is_certificate_of(record, request.client_certificate)
-        if not (match.is_right or has_certificate):
-            return None
-        return self._judge(request, record, claim, match, has_certificate=has_certificate)
+            return False
+        password = read_basic(request.authorization, record.id).password
+        if password is not None and self._credentials.recognises(record.id, password):
+            return True
+        return is_certificate_of(record, request.client_certificate)
 
     async def enrol(self, request: ConnectRequest) -> None:
         """Trial mode: register a station at first contact; the password it shows is its own from now on (WS-07)."""

@@ -69,12 +69,14 @@ class CredentialBook(Credentials):
             return match
         return self._hashing.submit(lambda: _match_slowly(slow, presented)).then(self._prove(presented))
 
-    def recognise(self, station_id: str, presented: bytes) -> Match:
-        """The same for random keys alone, which cannot be guessed: whoever shows one need not be held back (WS-25)."""
-        matches = [
-            digest for digest in self._digests(station_id) if is_fast(digest) and matches_fast(digest, presented)
-        ]
-        return Match(True, matches[0]) if matches else WRONG
+    def recognises(self, station_id: str, presented: bytes) -> bool:
+        """Is it a random key of the station? Those cannot be guessed: whoever shows one need not wait (WS-25)."""
+        digests = [digest for digest in self._digests(station_id) if is_fast(digest)]
+        return self._match_at_once(digests, presented).is_right
+
+    def is_valid(self, station_id: str, match: Match) -> bool:
+        """Is what matched still a secret of the station?"""
+        return match.is_right and match.digest in self._digests(station_id)
 
     def used(self, station_id: str, match: Match) -> None:
         """A station was let in with this secret: a staged one retires what is older, not what is newer (SEC-33)."""

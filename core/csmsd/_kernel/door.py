@@ -161,14 +161,10 @@ class KernelDoor(Door):
     async def _authenticate(self, request: ConnectRequest) -> Verdict:
         house = self._house
         pause = house.throttle.guessing_pause(request.station_id, request.peer)
-        if pause:
-            recognised = house.authenticator.recognise(request)
-            if recognised is None:
-                cause = "too many log-ins were refused to this address; it has to wait"
-                raise _RefusedError(503, "credentials", cause, math.ceil(pause))
-            verdict = recognised
-        else:
-            verdict = await house.hooks.ask_decision(REJECT, authenticate_station, request)
+        if pause and not house.authenticator.recognises(request):
+            cause = "too many log-ins were refused to this address; it has to wait"
+            raise _RefusedError(503, "credentials", cause, math.ceil(pause))
+        verdict = await house.hooks.ask_decision(REJECT, authenticate_station, request)
         if not verdict.is_admitted:
             raise self._refusal(request, verdict)
         if house.book.look_up(request.station_id) is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from csmsd._kernel.hashing import Hashing, HashingBusyError
 from csmsd._kernel.passwords import matches_slow, slow_decoy, slow_digest
@@ -82,3 +83,28 @@ async def test_a_station_whose_password_cannot_be_checked_now_is_told_to_come_ag
     admission = await world.knock(authorization=b"Basic Q1AtMTpndWVzcw==")
     assert (admission.status, admission.retry_after > 0) == (503, True)
     assert world.last_attempt[0] == "readiness"
+
+
+@pytest.mark.req("SEC-31", "BOOT-11")
+@pytest.mark.parametrize("withdraws", [True, False])
+async def test_a_secret_that_is_replaced_while_it_is_checked_is_wrong(
+    open_world: OpenWorld, nursery: trio.Nursery, withdraws: bool
+) -> None:
+    world = await open_world()
+    await world.book.register(StationRecord("CP-1"), "guess")
+    world.credentials._hashing = hashing = Hashing(threads=1)
+    statuses: list[int] = []
+
+    async def knock() -> None:
+        statuses.append((await world.knock(authorization=b"Basic Q1AtMTpndWVzcw==")).status)
+
+    async with trio.open_nursery() as asking:
+        asking.start_soon(knock)
+        await trio.testing.wait_all_tasks_blocked()
+        if withdraws:
+            await world.credentials.withdraw("CP-1")
+        else:
+            await world.credentials.put("CP-1", world.credentials.generate())
+        await nursery.start(hashing.serve)
+    assert statuses == [401]
+    nursery.cancel_scope.cancel()

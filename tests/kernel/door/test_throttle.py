@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from csmsd import hookspecs
+from csmsd._kernel.hooks import Terms
 from csmsd._kernel.throttle import Buckets, Throttle, address_of
 from csmsd.config import Limits
+from csmsd.hookspecs import Verdict
 from csmsd.station import StationRecord
 
 OpenWorld = Callable[..., Awaitable[Any]]
@@ -157,6 +160,21 @@ async def test_who_shows_a_random_key_is_never_held_back(guarded: Any, autojump_
     assert (await guess(guarded, 8))[-1] == 503
     assert (await guarded.knock("/ocpp/CP-2", basic("CP-2", KEY), peer=STRANGER)).status == 101
     assert (await guess(guarded, 1, "CP-2")) == [503]
+
+
+class Veto:
+    """A plugin that lets nobody in."""
+
+    @hookspecs.hookimpl
+    def authenticate_station(self) -> Verdict:
+        return Verdict(False, "the certificate is revoked")
+
+
+@pytest.mark.req("WS-25")
+async def test_a_plugins_veto_counts_also_for_who_need_not_wait(guarded: Any, autojump_clock: MockClock) -> None:
+    guarded.hooks.enable(Veto(), "veto", Terms(5.0))
+    assert (await guess(guarded, 8))[-1] == 503
+    assert (await guarded.knock("/ocpp/CP-2", basic("CP-2", KEY), peer=STRANGER)).status == 401
 
 
 @pytest.mark.req("WS-25")
