@@ -75,7 +75,7 @@ class CredentialBook(Credentials):
         return self._match_at_once(digests, presented).is_right
 
     def is_valid(self, station_id: str, match: Match) -> bool:
-        """Is what matched still a secret of the station?"""
+        """What matched is still a secret of the station."""
         return match.is_right and match.digest in self._digests(station_id)
 
     def used(self, station_id: str, match: Match) -> None:
