@@ -107,6 +107,41 @@ async def test_pause_holds_back_even_what_is_read_already(open_house: Any) -> No
     assert station.received == [b"%d" % i for i in range(20)]
 
 
+async def test_a_station_may_be_paused_before_its_first_message_is_delivered(
+    open_house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await open_house()
+    enter = house.door.enter
+
+    def enter_paused(request: Any, admission: Any, link: Any) -> Any:
+        link.send(b"greeting")
+        link.pause()
+        return enter(request, admission, link)
+
+    monkeypatch.setattr(house.door, "enter", enter_paused)
+    peer = await house.connect()
+    await peer.upgrade(UPGRADE + framed(TEXT, b"early"))
+    assert await peer.frame() == (TEXT, b"greeting")
+    await trio.sleep(0.05)
+    (station,) = house.door.stations
+    assert station.received == []
+    station.link.resume()
+    assert await peer.frame() == (TEXT, b"early")
+
+
+async def test_who_is_closed_after_its_own_unheard_close_is_let_go_at_once(open_house: Any) -> None:
+    house = await open_house()
+    house.door.react = lambda station, _message: station.link.pause()
+    peer, station = await house.enter()
+    await peer.send(framed(TEXT, b"a") + framed(TEXT, b"b") + framed(CLOSE, b"\x03\xe8"))
+    await until(lambda: station.received)
+    station.link.close(1001, "")
+    with trio.fail_after(2):
+        await house.door.until(lambda: bool(station.lost_with))
+    assert station.received == [b"a"]
+    assert await peer.rest() == b"\x88\x02\x03\xe9"
+
+
 @pytest.mark.req("WS-36")
 async def test_a_peer_that_does_not_read_is_dropped_in_time(open_house: Any, sliding_clock: Any) -> None:
     house = await open_house(limits=WireLimits(ping=0, write=10, buffer_max=1 << 26))
@@ -262,6 +297,16 @@ async def test_a_peer_that_goes_on_sending_still_sees_why_it_was_closed(open_hou
     assert (opcode, payload[:2]) == (CLOSE, (1009).to_bytes(2, "big"))
     assert await peer.rest() == b""
     assert station.lost_with == ["closed with 1009: message is too long"]
+
+
+async def test_tls_ends_with_its_own_goodbye(open_house: Any) -> None:
+    house = await open_house(security="tls")
+    peer = await house.dial()
+    peer.stream = trio.SSLStream(peer.stream, house.tls, server_hostname="localhost")  # minds a stream that is cut off
+    await peer.upgrade(UPGRADE)
+    await peer.send(framed(CLOSE, b"\x03\xe8"))
+    assert await peer.frame() == (CLOSE, b"\x03\xe8")
+    assert await peer.stream.receive_some() == b""
 
 
 async def test_close_says_what_is_unsent_first_and_waits_for_the_answer(open_house: Any) -> None:

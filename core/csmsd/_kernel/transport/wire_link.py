@@ -67,7 +67,7 @@ class WireLink(Wire):
             if self._state == OPEN and self._reactor.limits.ping:
                 self._set_deadline(self._reactor.limits.ping, self._ping)
             if early:
-                self._take(early)
+                self._parse(early)
         except Bug:
             log.exception("%s: could not enter", self.peer)
             if self._receiver is NOBODY:
@@ -135,23 +135,26 @@ class WireLink(Wire):
 
     def _take(self, data: bytes) -> None:
         self._is_heard = True
-        codec = self._codec
-        message = codec.single(data)
-        if message is not None and self._state == OPEN:
+        message = self._codec.single(data)
+        if message is None:
+            self._parse(data)
+        elif self._state == OPEN:
             self._allowance -= 1
             self._receive(message)
-        elif message is None:
-            before = codec.frames
-            events = codec.feed(data)
-            self._allowance -= codec.frames - before
-            self._expect_rest(has_progress=any(event.opcode == TEXT for event in events))
-            if self._state == OPEN:
-                self._inbox = deque(events) if events else NOTHING  # it was empty, or we would not have read
-                self._deliver()
-            elif any(event.opcode in (CLOSE, VIOLATION) for event in events):
-                self._linger("closed")
         if self._allowance <= 0:
             self._brake()
+
+    def _parse(self, data: bytes) -> None:
+        codec = self._codec
+        before = codec.frames
+        events = codec.feed(data)
+        self._allowance -= codec.frames - before
+        self._expect_rest(has_progress=any(event.opcode == TEXT for event in events))
+        if self._state == OPEN:
+            self._inbox = deque(events) if events else NOTHING  # it was empty, or we would not have read
+            self._deliver()
+        elif codec.is_over:
+            self._linger("closed")
 
     def _deliver(self) -> None:
         """A few events; the doorbell rings for the rest."""
