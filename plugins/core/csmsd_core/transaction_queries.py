@@ -47,7 +47,7 @@ def _given(name: str, column: sa.ColumnElement[Any], *, at_least: bool = False, 
 
 
 def _page(of: sa.Select[Any]) -> sa.Select[Any]:
-    superseded = sa.bindparam("superseded", type_=sa.Boolean)
+    is_superseded = sa.case((transaction.c.superseded_by.is_not(None), 1), else_=0)
     return (
         of.where(
             _given("connector", transaction.c.connector_id),
@@ -56,7 +56,7 @@ def _page(of: sa.Select[Any]) -> sa.Select[Any]:
             _given("until", transaction.c.started_at, below=True),
             _given("before_id", transaction.c.id, below=True),
             _given("rank", transaction.c.stop_rank),
-            sa.or_(superseded.is_(None), transaction.c.superseded_by.is_not(None) == superseded),
+            _given("superseded", is_superseded),
         )
         .order_by(transaction.c.id.desc())
         .limit(sa.bindparam("count"))
@@ -111,9 +111,9 @@ PROPOSALS = (  # those that can still be accepted
     .limit(sa.bindparam("count"))
 )
 
-_RANKS: dict[TransactionStatus, tuple[int, bool | None]] = {
-    "open": (0, False),
-    "superseded": (0, True),
+_RANKS: dict[TransactionStatus, tuple[int, int | None]] = {
+    "open": (0, 0),
+    "superseded": (0, 1),
     "stopped": (1, None),
     "reconciled": (2, None),
     "closed": (3, None),
