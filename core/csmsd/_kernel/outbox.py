@@ -62,7 +62,7 @@ class Courier:
         self._saved = 0
         self._beyond = 0
         self._slots = trio.CapacityLimiter(self._pace.stations_at_once)
-        self._news, self._progress = trio.Event(), trio.Event()
+        self._news, self._room, self._progress = trio.Event(), trio.Event(), trio.Event()
 
     @property
     def backlog(self) -> int:
@@ -108,10 +108,10 @@ class Courier:
 
     async def _read_on(self, nursery: trio.Nursery) -> None:
         while True:
-            self._news, self._progress = trio.Event(), trio.Event()
+            self._news, self._room = trio.Event(), trio.Event()
             room = self._pace.window - len(self._unfinished)
             if room <= 0:
-                await self._progress.wait()
+                await self._room.wait()
                 continue
             try:
                 page = await self._read_page(room)
@@ -143,6 +143,7 @@ class Courier:
         while waiting:
             await self._deliver_or_set_aside(waiting[0])
             del self._unfinished[waiting.popleft().id]
+            self._room.set()
             self._progress.set()
         del self._stations[station_id]
 
@@ -182,6 +183,7 @@ class Courier:
     async def _save_cursor(self) -> None:
         while True:
             await self._progress.wait()
+            self._progress = trio.Event()
             self._note_cursor()
             await trio.sleep(self._pace.cursor_interval)
 

@@ -66,11 +66,11 @@ _END = sa.select(sa.func.coalesce(sa.func.max(outbox.c.id), 0))
 
 def page_of(connection: sa.Connection, after: int, names: Sequence[str], limit: int) -> Page:
     """Up to `limit` facts of these names after a cursor."""
+    end: int = connection.execute(_END).scalar_one()  # first: what is committed meanwhile must not be passed over
     rows = connection.execute(_PAGE, {"after": after, "names": names, "limit": limit})
     facts = [StoredFact(*row) for row in rows]
     if len(facts) < limit:
-        end: int = connection.execute(_END).scalar_one()
-        return Page(facts, max(after, end), 0)
+        return Page(facts, max([after, end, *(fact.id for fact in facts[-1:])]), 0)
     last = facts[-1].id
     beyond: int = connection.execute(_BEYOND, {"after": last, "names": names}).scalar_one()
     return Page(facts, last, beyond)

@@ -67,7 +67,10 @@ def _sqlite_engine(url: sa.URL, pragmas: tuple[str, ...], begin: str) -> sa.Engi
 _NEVER_OFF = (  # with synchronous_commit=off a COMMIT is no receipt; stronger settings are left as they are
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
-_READ_ONLY = "SELECT set_config('default_transaction_read_only', 'on', false)"
+_READ_ONLY = (  # and one snapshot for all statements of a query, as on SQLite
+    "SELECT set_config('default_transaction_read_only', 'on', false),"
+    " set_config('default_transaction_isolation', 'repeatable read', false)"
+)
 
 
 def _postgres_engine(url: sa.URL, *, read_only: bool, connections: int) -> sa.Engine:

@@ -1,0 +1,248 @@
+"""Couriers: facts arrive at least once, in order per station, and a poison fact holds up its own station only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+import trio
+import trio.testing
+
+from csmsd._kernel.outbox import Courier, Delivery, Pace
+from csmsd._kernel.storage import tables
+from csmsd._kernel.storage.database import Database, open_store
+from csmsd.env import Env
+from csmsd.store import Fact, fact_row
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    number: int
+
+
+async def transaction_stopped(station_id: str, fact: Stopped, fact_id: int) -> None: ...
+
+
+STOPPED = Fact("transaction_stopped", Stopped, transaction_stopped)
+OTHER = Fact("other", Stopped, transaction_stopped)
+EAGER = Pace(attempts=3, first_pause=0.01, longest_pause=0.02, cursor_interval=0.01)
+
+
+class Inbox:
+    """A plugin that takes facts, refuses some, and can be closed for a while."""
+
+    def __init__(self, poison: Sequence[int] = ()) -> None:
+        self.taken: list[tuple[str, int]] = []
+        self.ids: list[int] = []
+        self.poison = set(poison)
+        self.refused: list[int] = []
+        self._arrival = trio.Event()
+
+    async def take(self, station_id: str, fact: Stopped, fact_id: int) -> None:
+        await trio.lowlevel.checkpoint()
+        if fact.number in self.poison:
+            self.refused.append(fact.number)
+            raise ValueError("poison")
+        self.taken.append((station_id, fact.number))
+        self.ids.append(fact_id)
+        self._arrival.set()
+        self._arrival = trio.Event()
+
+    async def wait_for(self, count: int) -> None:
+        with trio.fail_after(20):
+            while len(self.taken) < count:
+                await self._arrival.wait()
+
+
+@dataclass
+class House:
+    store: Database
+
+    async def record(self, station_id: str, *numbers: int, fact: Fact[Stopped] = STOPPED) -> None:
+        def write(connection: sa.Connection, rows: Sequence[int]) -> Sequence[None]:
+            facts = [fact_row(fact, station_id, Stopped(number)) for number in rows]
+            self.store.record_facts(connection, facts)
+            return [None] * len(rows)
+
+        for pending in [self.store.submit(write, number) for number in numbers]:
+            await pending
+
+    def courier(self, inbox: Inbox, name: str = "billing", pace: Pace = EAGER) -> Courier:
+        return Courier(self.store, Env(), name, [Delivery(STOPPED, inbox.take)], pace)
+
+    async def cursor(self, name: str = "billing") -> int | None:
+        query = sa.select(tables.outbox_cursor.c.fact_id).where(tables.outbox_cursor.c.plugin == name)
+        return await self.store.read(lambda connection: connection.execute(query).scalar_one_or_none())
+
+    async def has_started(self, name: str = "billing") -> None:
+        with trio.fail_after(20):
+            while await self.cursor(name) is None:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
+
+@pytest.fixture
+async def house(database_url: str) -> AsyncIterator[House]:
+    async with open_store(database_url, Env()) as store:
+        yield House(store)
+
+
+async def run(courier: Courier, nursery: trio.Nursery, house: House) -> trio.CancelScope:
+    scope = trio.CancelScope()
+
+    async def task() -> None:
+        with scope:
+            await courier.run()
+
+    nursery.start_soon(task)
+    await house.has_started()
+    await trio.testing.wait_all_tasks_blocked(0.02)
+    return scope
+
+
+async def test_facts_arrive_in_the_order_they_happened_to_a_station(house: House) -> None:
+    inbox = Inbox()
+    async with trio.open_nursery() as nursery:
+        await run(house.courier(inbox), nursery, house)
+        for station in ("A", "B"):
+            await house.record(station, *range(50))
+        await inbox.wait_for(100)
+        nursery.cancel_scope.cancel()
+    for station in ("A", "B"):
+        assert [number for who, number in inbox.taken if who == station] == list(range(50))
+    assert len(set(inbox.ids)) == 100
+
+
+async def test_a_new_plugin_starts_at_the_present_end(house: House) -> None:
+    await house.record("A", 1, 2)
+    inbox = Inbox()
+    async with trio.open_nursery() as nursery:
+        await run(house.courier(inbox), nursery, house)
+        await house.record("A", 3)
+        await inbox.wait_for(1)
+        nursery.cancel_scope.cancel()
+    assert inbox.taken == [("A", 3)]
+
+
+async def test_a_plugin_that_was_off_catches_up(house: House) -> None:
+    async with trio.open_nursery() as nursery:
+        scope = await run(house.courier(Inbox()), nursery, house)
+        scope.cancel()
+    await house.record("A", *range(5))
+    inbox = Inbox()
+    async with trio.open_nursery() as nursery:
+        await run(house.courier(inbox), nursery, house)
+        await inbox.wait_for(5)
+        nursery.cancel_scope.cancel()
+    assert inbox.taken == [("A", number) for number in range(5)]
+
+
+async def test_a_poison_fact_holds_up_its_own_station_only_and_is_set_aside(house: House) -> None:
+    inbox = Inbox(poison=[13])
+    courier = house.courier(inbox)
+    async with trio.open_nursery() as nursery:
+        await run(courier, nursery, house)
+        await house.record("A", 13, 14)
+        await house.record("B", 1, 2, 3)
+        await inbox.wait_for(4)
+        nursery.cancel_scope.cancel()
+    assert [number for who, number in inbox.taken if who == "B"] == [1, 2, 3]
+    assert inbox.taken[-1] == ("A", 14)  # after the poison, never before
+    assert inbox.refused == [13] * EAGER.attempts
+    (failure,) = await courier.failures()
+    assert (failure.fact.station_id, failure.attempts) == ("A", 3)
+    assert "poison" in failure.reason
+
+
+async def test_a_fact_that_was_set_aside_can_be_delivered_later(house: House) -> None:
+    inbox = Inbox(poison=[13])
+    courier = house.courier(inbox)
+    async with trio.open_nursery() as nursery:
+        await run(courier, nursery, house)
+        await house.record("A", 13, 14)
+        await inbox.wait_for(1)
+        nursery.cancel_scope.cancel()
+    (failure,) = await courier.failures()
+    with pytest.raises(ValueError, match="poison"):
+        await courier.retry(failure.fact.id)
+    inbox.poison.clear()
+    assert await courier.retry(failure.fact.id)
+    assert inbox.taken[-1] == ("A", 13)
+    assert await courier.failures() == []
+    assert not await courier.retry(failure.fact.id)
+
+
+async def test_a_fact_that_cannot_be_read_any_more_is_set_aside_at_once(house: House) -> None:
+    inbox = Inbox()
+    courier = house.courier(inbox, pace=Pace(first_pause=60))
+
+    def write(connection: sa.Connection, rows: Sequence[bytes]) -> Sequence[None]:
+        house.store.record_facts(
+            connection, [msgspec.structs.replace(fact_row(STOPPED, "A", Stopped(1)), payload=b"{}")]
+        )
+        return [None] * len(rows)
+
+    async with trio.open_nursery() as nursery:
+        await run(courier, nursery, house)
+        await house.store.submit(write, b"")
+        await house.record("A", 2)
+        await inbox.wait_for(1)
+        nursery.cancel_scope.cancel()
+    assert len(await courier.failures()) == 1
+
+
+async def test_the_cursor_is_durable_and_passes_facts_of_no_concern(house: House) -> None:
+    inbox = Inbox()
+    async with trio.open_nursery() as nursery:
+        await run(house.courier(inbox), nursery, house)
+        await house.record("A", 1)
+        await inbox.wait_for(1)
+        await house.record("A", 2, 3, fact=OTHER)
+        end = await house.store.read(lambda c: c.execute(sa.select(sa.func.max(tables.outbox.c.id))).scalar_one())
+        with trio.fail_after(20):
+            while await house.cursor() != end:  # noqa: ASYNC110
+                await trio.sleep(0.02)
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_window_bounds_memory_and_the_rest_is_counted(house: House) -> None:
+    opened, inbox = trio.Event(), Inbox()
+
+    async def take(station_id: str, fact: Stopped, fact_id: int) -> None:
+        await opened.wait()
+        await inbox.take(station_id, fact, fact_id)
+
+    courier = Courier(house.store, Env(), "billing", [Delivery(STOPPED, take)], Pace(window=4, cursor_interval=0.01))
+    async with trio.open_nursery() as nursery:
+        await run(courier, nursery, house)
+        await house.record("A", *range(10))
+        with trio.fail_after(20):
+            while courier.backlog < 10:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        opened.set()
+        await inbox.wait_for(10)
+        nursery.cancel_scope.cancel()
+    assert inbox.taken == [("A", number) for number in range(10)]
+    assert courier.backlog == 0
+
+
+async def test_an_idle_courier_asks_the_database_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Any] = []
+    original = house.store.read
+
+    async def read(query: Any) -> Any:
+        reads.append(query)
+        return await original(query)
+
+    inbox = Inbox()
+    async with trio.open_nursery() as nursery:
+        courier = house.courier(inbox)
+        await run(courier, nursery, house)
+        monkeypatch.setattr(house.store, "read", read)
+        await trio.sleep(0.3)
+        assert reads == []
+        await house.record("A", 1)
+        await inbox.wait_for(1)
+        nursery.cancel_scope.cancel()
