@@ -130,6 +130,7 @@ class House:
         self.migrated: list[str] = []
         self.couriers: list[FakeCourier] = []
         self.installed: dict[str, Loaded] = {}
+        self.has_couriers = True
         wheel = Wheel()
         nursery.start_soon(wheel.run)
         self.hooks = HookSet(config.limits.quarantine_after)
@@ -144,6 +145,8 @@ class House:
         self.migrated.append(plugin.name)
 
     def courier(self, plugin: str, deliveries: Mapping[str, Deliver]) -> FakeCourier:
+        if not self.has_couriers:
+            raise OSError("no outbox")
         self.couriers.append(FakeCourier(plugin, deliveries))
         return self.couriers[-1]
 
@@ -245,6 +248,36 @@ async def test_a_call_that_hangs_does_not_hold_up_the_end_for_ever(autojump_cloc
         assert await answer is None
 
 
+async def test_a_call_that_ignores_its_cancellation_does_not_either(autojump_clock: MockClock) -> None:
+    class Stubborn(Acme):
+        """Cannot be cancelled."""
+
+        @hookimpl
+        async def answer_ping(self, number: int) -> str | None:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(number)
+            return None
+
+    async with open_house(Base, Stubborn) as house:
+        house.runner.ask(answer_ping, 1000)
+        await trio.sleep(1)
+        began = trio.current_time()
+        await house.plugins.disable("acme")
+        assert trio.current_time() - began < 6
+
+
+async def test_a_plugin_that_is_enabled_while_it_still_leaves_stays(autojump_clock: MockClock) -> None:
+    async with open_house(Base, Acme) as house, trio.open_nursery() as nursery:
+        house.runner.ask(answer_ping, 3)
+        await trio.sleep(1)
+        nursery.start_soon(house.plugins.disable, "acme")
+        await trio.sleep(0.5)
+        await house.plugins.enable("acme")
+        await trio.sleep(10)
+        assert house.acme.story == ["serve"]
+        assert await house.ask() == "acme"
+
+
 async def test_an_enabled_plugin_starts_afresh_and_hears_who_is_online(autojump_clock: MockClock) -> None:
     async with open_house(Base, Acme) as house:
         first = house.acme
@@ -343,6 +376,16 @@ async def test_a_plugin_that_cannot_start_leaves_no_trace(autojump_clock: MockCl
         assert house.state("acme") == "failed"
         assert house.plugins.status()[1].last_failure == "acme did not start: OSError: no port"
         assert await house.ask() is None
+
+
+async def test_a_plugin_that_fails_to_join_at_the_last_step_is_taken_out_again(autojump_clock: MockClock) -> None:
+    async with open_house(Base) as house:
+        house.installed["acme"], house.has_couriers = Loaded(Acme), False
+        with pytest.raises(OSError, match="no outbox"):
+            await house.plugins.enable("acme")
+        assert house.state("acme") == "failed"
+        assert await house.ask() is None
+        assert house.plugins.get("acme") is None
 
 
 async def test_nobody_asks_a_plugin_before_it_has_started(autojump_clock: MockClock) -> None:

@@ -197,7 +197,7 @@ async def test_bugs_mixed_with_our_cancellation_end_too_slow(autojump_clock: Moc
 
     pool.start(mixed, (), 1, ends.done)
     await trio.sleep(3)
-    assert len(ends.errors) == 1
+    assert [type(error) for error in ends.errors] == [trio.TooSlowError]
     pool.start(echo, (1,), 5, ends.done)
     await trio.sleep(1)
     assert ends.values == [1]
@@ -222,6 +222,24 @@ async def test_the_pool_ends_with_its_nursery(autojump_clock: MockClock, ends: E
         pool = open_pool(nursery)
         pool.start(trio.sleep_forever, (), 50, ends.done)
         pool.start(echo, (1,), 50, ends.done)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert ends.values == [1]
+
+
+async def test_a_job_that_is_started_while_the_pool_ends_harms_nobody(autojump_clock: MockClock, ends: Ends) -> None:
+    async def start_late(pool: Pool) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+            pool.start(echo, (2,), 5, ends.done)
+
+    async with trio.open_nursery() as nursery:
+        pool = open_pool(nursery)
+        nursery.start_soon(start_late, pool)
+        pool.start(echo, (1,), 5, ends.done)
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert ends.values == [1]

@@ -132,6 +132,24 @@ async def test_stop_waits_for_the_end_also_while_it_pauses(autojump_clock: MockC
     assert running.crashes == []
 
 
+async def test_stop_waits_for_a_service_that_tidies_up(autojump_clock: MockClock) -> None:
+    tidied: list[int] = []
+
+    async def serve(task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(3)
+            tidied.append(1)
+
+    async with supervising() as supervisor:
+        await supervisor.start("acme", serve, lambda _: None)
+        await supervisor.stop("acme")
+        assert tidied == [1]
+
+
 async def test_a_bug_while_it_is_stopped_is_no_crash(autojump_clock: MockClock) -> None:
     async def serve(task_status: trio.TaskStatus[None]) -> None:
         async with trio.open_nursery() as nursery:

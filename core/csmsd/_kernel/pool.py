@@ -148,4 +148,5 @@ class Pool:
 
     def _leave(self, task: trio.lowlevel.Task) -> trio.lowlevel.Abort:
         self._idle.remove(task)
+        self.tasks -= 1
         return trio.lowlevel.Abort.SUCCEEDED
