@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from trio.testing import MockClock
 
 from csmsd import hookspecs as kernel_hooks
-from csmsd._kernel.couriers import Deliver
 from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.loader import Loaded
+from csmsd._kernel.outbox import Courier, Delivery
 from csmsd._kernel.plugins import PluginSet
 from csmsd._kernel.pool import Pool
 from csmsd._kernel.supervisor import Supervisor
@@ -110,8 +110,8 @@ class Acme(Plugin[AcmeConfig]):
 class FakeCourier:
     """Delivers what a test hands to it."""
 
-    def __init__(self, plugin: str, deliveries: Mapping[str, Deliver]) -> None:
-        self.plugin, self.deliveries = plugin, deliveries
+    def __init__(self, plugin: str, deliveries: Sequence[Delivery]) -> None:
+        self.plugin, self.deliveries = plugin, {delivery.fact.name: delivery.deliver for delivery in deliveries}
         self.is_running, self.backlog = False, 7
 
     async def run(self) -> None:
@@ -144,11 +144,11 @@ class House:
         await trio.lowlevel.checkpoint()
         self.migrated.append(plugin.name)
 
-    def courier(self, plugin: str, deliveries: Mapping[str, Deliver]) -> FakeCourier:
+    def courier(self, plugin: str, deliveries: Sequence[Delivery]) -> Courier:
         if not self.has_couriers:
             raise OSError("no outbox")
         self.couriers.append(FakeCourier(plugin, deliveries))
-        return self.couriers[-1]
+        return cast("Courier", self.couriers[-1])
 
     def find(self, name: str) -> Loaded:
         if name not in self.installed:

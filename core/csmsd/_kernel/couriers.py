@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
 from csmsd._kernel.hooks import HookSet, Step
+from csmsd._kernel.outbox import Courier, Deliver, Delivery
 from csmsd._kernel.supervisor import Supervisor
 from csmsd._kernel.verbs import HookRunner
 from csmsd.store import Fact
 
 log = logging.getLogger("csmsd.plugins")
 
-# (station id, fact, fact id); returns when the plugin has taken it, raises if it could not
-Deliver = Callable[[str, Any, int], Awaitable[None]]
-
-
-class Courier(Protocol):
-    """Takes facts from the outbox to one plugin."""
-
-    @property
-    def backlog(self) -> int:
-        """Facts that the plugin has not taken yet."""
-        ...
-
-    async def run(self) -> None:
-        """Deliver until cancelled."""
-
-
-MakeCourier = Callable[[str, Mapping[str, Deliver]], Courier]  # plugin, what to do with each fact it hears of
+MakeCourier = Callable[[str, Sequence[Delivery]], Courier]  # the plugin, and where it wants which facts
 
 
 class Couriers:
@@ -45,17 +30,18 @@ class Couriers:
 
     async def refresh(self, plugin: str, facts: Iterable[Fact[Any]]) -> None:
         """Let a plugin hear of these facts, as far as it implements their hooks; no effect if it does already."""
-        heard = {fact.name: self._deliver_to(step, fact) for fact in facts if (step := self._step(plugin, fact))}
+        wanted = [Delivery(fact, self._to(step, fact)) for fact in facts if (step := self._step(plugin, fact))]
+        names = frozenset(delivery.fact.name for delivery in wanted)
         taken = self._couriers[plugin][1] if plugin in self._couriers else frozenset[str]()
-        if heard.keys() != taken:
-            courier = self._make(plugin, heard)
+        if names != taken:
+            courier = self._make(plugin, wanted)
 
             async def run(task_status: trio.TaskStatus[None]) -> None:
                 task_status.started()
                 await courier.run()
 
             await self._supervisor.start(_service(plugin), run, partial(_log_crash, plugin))
-            self._couriers[plugin] = courier, frozenset(heard)
+            self._couriers[plugin] = courier, names
 
     async def stop(self, plugin: str) -> None:
         """End a plugin's courier; what it was delivering will be delivered again."""
@@ -74,7 +60,7 @@ class Couriers:
     def _step(self, plugin: str, fact: Fact[Any]) -> Step | None:
         return self._hooks.step_of(plugin, fact.hook)
 
-    def _deliver_to(self, step: Step, fact: Fact[Any]) -> Deliver:
+    def _to(self, step: Step, fact: Fact[Any]) -> Deliver:
         order = tuple(inspect.signature(fact.hook).parameters)
 
         async def deliver(station_id: str, value: Any, fact_id: int) -> None:
