@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 import msgspec
 import pytest
 import sqlalchemy as sa
+import trio
 
 from csmsd._kernel.storage.database import Database, open_store
 from csmsd._kernel.storage.engines import parse_url, writing_engine
@@ -272,3 +273,21 @@ async def bench(core_url: str, rules: TransactionRules) -> AsyncIterator[Bench]:
 def element() -> Any:
     """Makes a MeterValue element, see `reading`."""
     return reading
+
+
+@pytest.fixture(scope="session")
+def play_on(core_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Runs `play(bench)` on a fresh database, for tests that need many of them."""
+    path = tmp_path_factory.mktemp("played") / "core.db"
+
+    def run(play: Callable[[Bench], Awaitable[None]]) -> None:
+        async def on_fresh() -> None:
+            for leftover in path.parent.glob("core.db*"):
+                leftover.unlink()
+            shutil.copyfile(core_sqlite_template, path)
+            async with open_store(f"sqlite:///{path}", Env(), inline=True) as store:
+                await play(Bench(store, TransactionRules()))
+
+        trio.run(on_fresh)
+
+    return run
