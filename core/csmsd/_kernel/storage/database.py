@@ -14,7 +14,7 @@ from sqlalchemy import exc
 from csmsd._kernel.storage.batch import BatchRunner
 from csmsd._kernel.storage.committer import Committer, Statistics, Tuning
 from csmsd._kernel.storage.engines import FileLock, parse_url, reading_engine, writing_engine
-from csmsd._kernel.storage.faults import judge
+from csmsd._kernel.storage.faults import is_refused_write, judge
 from csmsd._kernel.storage.inline import InlineCommitter
 from csmsd._kernel.storage.sequences import Sequences
 from csmsd._kernel.storage.tables import outbox
@@ -90,7 +90,7 @@ class Database(Store):
                 return query(connection)
         except exc.DBAPIError as error:
             verdict = judge(error, in_commit=False)
-            if isinstance(verdict, StoreUnavailable):
+            if isinstance(verdict, StoreUnavailable) and not is_refused_write(error):
                 raise verdict from error
             raise
 

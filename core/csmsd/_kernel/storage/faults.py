@@ -45,6 +45,11 @@ def judge(error: BaseException, *, in_commit: bool) -> StoreError:
     return StoreUnavailable(reason)
 
 
+def is_refused_write(error: exc.DBAPIError) -> bool:
+    """Tell whether a query tried to write over a read-only connection."""
+    return _sqlite_code(error) == sqlite3.SQLITE_READONLY or _sqlstate(error) == _POSTGRES_READ_ONLY
+
+
 def _is_storage_fault(error: BaseException) -> bool:
     if not isinstance(error, exc.DBAPIError):
         return isinstance(error, (exc.TimeoutError, OSError, MemoryError))
