@@ -26,7 +26,7 @@ from csmsd.hookspecs import ConnectRequest
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 ADMITTED = Admission(101, "CP-1")
-QUIET = WireLimits(ping=0)
+QUIET = WireLimits(ping=0, close=0.3)
 HEADERS = {
     "Host": "csms.example",
     "Upgrade": "websocket",
@@ -320,3 +320,9 @@ async def open_house(backend: str, authority: Authority, nursery: trio.Nursery) 
     for house in houses:
         for peer in house.peers:
             peer.sock.close()
+
+
+@pytest.fixture
+def sliding_clock() -> trio.testing.MockClock:
+    """Virtual time that jumps ahead once even the kernel's loopback has nothing more to deliver."""
+    return trio.testing.MockClock(autojump_threshold=0.02)

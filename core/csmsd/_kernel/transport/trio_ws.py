@@ -6,7 +6,7 @@ import logging
 import socket
 
 import trio
-from trio_websocket import WebSocketRequest, wrap_server_stream
+from trio_websocket import ConnectionClosed, WebSocketRequest, wrap_server_stream
 
 from csmsd._kernel.transport.link import SUBPROTOCOL, Contexts, Door, WireLimits
 from csmsd._kernel.transport.reception import Guest, Reception
@@ -58,6 +58,8 @@ class TrioWebSocket:
                         has_entered = True
                         await link.serve(receiver)
                     nursery.cancel_scope.cancel()  # trio-websocket's reader would wait for the peer
+        except* (ConnectionClosed, trio.BrokenResourceError):
+            log.debug("%s: left before it was in", peer)
         except* Bug:
             log.exception("%s: dropped", peer)
         finally:
