@@ -160,6 +160,7 @@ async def test_an_outage_is_told_at_once_and_its_end_is_noticed(sqlite_url: str)
         store.when_availability_changes(changes.append)
         blocker = sqlite3.connect(parse_url(sqlite_url).database or "", isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
+        store.submit_later(note, "kept from the batch that failed")
         assert isinstance(await outcome_of(store, "a"), StoreUnavailable)
         assert not store.is_available
         assert store.submit(note, "b").is_settled
@@ -169,7 +170,7 @@ async def test_an_outage_is_told_at_once_and_its_end_is_noticed(sqlite_url: str)
         await is_back(store)
         assert await outcome_of(store, "c") is None
     assert changes == [False, True]
-    assert names_in(sqlite_url) == {"c", "kept"}
+    assert names_in(sqlite_url) == {"c", "kept", "kept from the batch that failed"}
 
 
 @pytest.mark.req("TX-04")
