@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 import sqlalchemy as sa
+import trio
 
 from csmsd._kernel.attempts import AttemptLog
 from csmsd._kernel.audit import AuditTrail
@@ -176,3 +177,15 @@ async def test_surplus_deviations_and_finished_commands_go(store: Database) -> N
     await Retention(store, Env(now=lambda: NOW), StoreConfig()).sweep()
     assert await count(store, tables.deviation) == 1
     assert await count(store, tables.command) == 2
+
+
+async def test_counts_of_attempts_follow_within_seconds(sqlite_url: str, autojump_clock: object) -> None:
+    async with open_store(sqlite_url, Env(now=lambda: NOW), inline=True) as store, trio.open_nursery() as nursery:
+        attempts, journal = AttemptLog(store, Env(now=lambda: NOW)), DatabaseJournal(store)
+        nursery.start_soon(attempts.run)
+        for _ in range(7):
+            attempts.record(ATTEMPT)
+        await trio.sleep(3)
+        (found,) = await journal.attempts()
+        assert found.count == 7
+        nursery.cancel_scope.cancel()
