@@ -16,11 +16,12 @@ from tests.kernel.conftest import (
     TEXT,
     OpenHouse,
     RecordingDoor,
+    Station,
     client_frame,
     upgrade_request,
 )
 
-from csmsd._kernel.transport.link import Admission, WireLimits
+from csmsd._kernel.transport.link import Admission, Link, WireLimits
 from csmsd.hookspecs import ConnectRequest
 
 
@@ -149,11 +150,11 @@ async def test_a_flood_before_the_verdict_is_pushed_back(open_house: OpenHouse, 
     house = await open_house(door=RecordingDoor(knocking=knocking), security=security)
     peer = await house.connect()
     await peer.send(upgrade_request())
-    sent = 0
+    sent, junk = 0, b"x" * 262_144
     with trio.move_on_after(0.4):
         while True:
-            await peer.stream.send_all(client_frame(TEXT, b"x" * 60_000))
-            sent += 60_000
+            await peer.stream.send_all(junk)
+            sent += len(junk)
     assert sent < 16_000_000, "what is in flight is in the kernel's buffers, which are bounded"
     assert not house.door.stations
 
@@ -202,6 +203,25 @@ async def test_a_door_that_fails_is_our_fault(open_house: OpenHouse, caplog: pyt
 
     house = await open_house(door=RecordingDoor(knocking=knocking))
     assert (await (await house.connect()).answer(upgrade_request()))[0] == 503
+    assert "bug" in caplog.text
+
+
+async def test_a_kernel_that_fails_to_take_a_station_in_costs_that_station_only(
+    open_house: OpenHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    class FailingDoor(RecordingDoor):
+        def enter(self, request: ConnectRequest, admission: Admission, link: Link) -> Station:
+            if request.target.endswith("bad"):
+                raise RuntimeError("bug")
+            return super().enter(request, admission, link)
+
+    house = await open_house(door=FailingDoor())
+    good, _ = await house.enter()
+    bad = await house.connect()
+    await bad.send(upgrade_request("/bad"))
+    await bad.rest()
+    await good.say("fine")
+    assert await good.frame() == (TEXT, b"fine")
     assert "bug" in caplog.text
 
 
