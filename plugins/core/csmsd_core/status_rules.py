@@ -12,7 +12,7 @@ OF_STATION = frozenset({"Available", "Unavailable", "Faulted"})  # what connecto
 KNOWN_ERRORS = frozenset(get_args(ChargePointErrorCode))
 
 TRANSITIONS: dict[str, frozenset[str]] = {
-    "Available": OPERATIVE - {"Finishing"} | {"Unavailable", "Faulted"},
+    "Available": OPERATIVE - {"Available", "Finishing"} | {"Unavailable", "Faulted"},
     "Preparing": frozenset({"Available", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing", "Faulted"}),
     "Charging": frozenset({"Available", "SuspendedEV", "SuspendedEVSE", "Finishing", "Unavailable", "Faulted"}),
     "SuspendedEV": frozenset({"Available", "Charging", "SuspendedEVSE", "Finishing", "Unavailable", "Faulted"}),
