@@ -140,7 +140,7 @@ def guard_call(station: Station, action: str) -> OcppError | None:
 async def guard_command(station: Station, command: AnyCommand, request: msgspec.Struct) -> str | None:
     """Asked before a command is sent to a station.
 
-    Return one sentence why it must not be sent, or None. A critical plugin that fails refuses; others are passed over.
+    Return one sentence why it must not be sent, or None. If you raise or are slow you are passed over. Called once.
     """
 
 

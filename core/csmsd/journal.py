@@ -31,7 +31,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     call_id: str
     action: str
     request: str  # the payload's JSON text, redacted; of a malformed frame: its text, shortened
-    response: str | None  # the answer's payload, redacted; None: there was none
+    response: str | None  # the answer's payload, redacted; of a CALLERROR its description; None: there was none
     error: str  # CALLERROR code; "" for a CALLRESULT; "timeout", "disconnected", "malformed", "late", "unstored" without answer
     at: datetime  # when the CALL arrived or was put on the line
     microseconds: int  # until it was answered or given up

@@ -40,6 +40,13 @@ class Pending(Generic[T]):
         """Is the value, or the error, there?"""
         return self._settled
 
+    def result(self) -> T:
+        """The value of a settled Pending, or its error raised; for plain code that has checked `is_settled`."""
+        if self._error is not None:
+            raise self._error
+        value: T = self._value
+        return value
+
     def settle(self, value: T | None = None, error: BaseException | None = None) -> None:
         """Called once, in the trio thread, by whoever made the promise; a second time is ignored."""
         if not self._settled:
@@ -93,10 +100,7 @@ class Pending(Generic[T]):
 
             self._callbacks.append(wake)
             await trio.lowlevel.wait_task_rescheduled(abort)
-        if self._error is not None:
-            raise self._error
-        value: T = self._value
-        return value
+        return self.result()
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self._wait().__await__()

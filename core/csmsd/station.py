@@ -46,7 +46,7 @@ class StationRecord(msgspec.Struct, frozen=True):
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """How a CALL arrived: offered to every action hook as its third argument."""
 
-    call_id: str | int
+    call_id: str | int | float
     received_at: datetime
     payload: bytes  # the request's JSON, as received
     deviations: tuple[Deviation, ...] = ()

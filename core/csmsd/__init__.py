@@ -1,0 +1,40 @@
+"""csmsd: the charging station management system that OCPP 1.6-J deserves.
+
+Everything a plugin or an embedding program needs is here; messages and commands are in the profiles' packages.
+"""
+
+from csmsd.action import Action
+from csmsd.app import open_csms
+from csmsd.command import Command
+from csmsd.config import Config
+from csmsd.errors import CallFailed, CallRefused, CallTimeout, CsmsdError, StationUnavailable
+from csmsd.hookspecs import hookimpl, hookspec
+from csmsd.host import Host
+from csmsd.pending import Pending
+from csmsd.plugin import Migrations, NoConfig, Plugin
+from csmsd.station import Arrival, Station, StationRecord
+from csmsd.store import Fact, Store
+
+__all__ = [
+    "Action",
+    "Arrival",
+    "CallFailed",
+    "CallRefused",
+    "CallTimeout",
+    "Command",
+    "Config",
+    "CsmsdError",
+    "Fact",
+    "Host",
+    "Migrations",
+    "NoConfig",
+    "Pending",
+    "Plugin",
+    "Station",
+    "StationRecord",
+    "StationUnavailable",
+    "Store",
+    "hookimpl",
+    "hookspec",
+    "open_csms",
+]

@@ -1,0 +1,151 @@
+"""CALL -> guards -> decoder -> plan -> reply. The one place where errors become a CALLERROR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from csmsd._kernel.call_in_hand import CallInHand
+from csmsd._kernel.hooks import HookSet, Plan
+from csmsd._kernel.pool import Job, Pool
+from csmsd._kernel.recorder import Recorder
+from csmsd._kernel.repeats import Repeats
+from csmsd.action import AnyAction
+from csmsd.env import Env
+from csmsd.hookspecs import guard_call
+from csmsd.host import Hooks
+from csmsd.ocpp.decoding import PayloadDecoder, Tolerance
+from csmsd.ocpp.errors import FormationViolation, NotImplementedAction, NotSupported, OcppError
+from csmsd.ocpp.frames import Call
+from csmsd.ocpp.operations import BOOT, LONGEST_MESSAGE_ID, LONGEST_TRANSACTIONAL_ID, OPERATIONS
+from csmsd.station import Arrival, Station, StationRecord
+
+
+class Caller(Protocol):
+    """What the dispatcher sees of a connection."""
+
+    station: Station
+
+    @property
+    def record(self) -> StationRecord:
+        """The station's record."""
+        ...
+
+    def attach(self, job: Job) -> None:
+        """`job` is handling the CALL."""
+
+    def is_waiting_for(self, call: Call) -> bool:
+        """Does an answer still matter?"""
+        ...
+
+    def answer(self, call: Call, reply: bytes) -> None:
+        """Send the reply."""
+
+    def abandon(self, call: Call, code: int, reason: str) -> None:
+        """Close instead of a reply."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """How one action is doing (PERF-01)."""
+
+    calls: int = 0
+    errors: int = 0
+    microseconds: int = 0
+    slowest: int = 0
+
+    def count(self, microseconds: int, *, is_error: bool) -> None:
+        """One more."""
+        self.calls += 1
+        self.errors += is_error
+        self.microseconds += microseconds
+        self.slowest = max(self.slowest, microseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An action with everything that answering it takes."""
+
+    action: AnyAction
+    decode: Callable[[bytes, Tolerance, datetime], tuple[Any, tuple[Any, ...]]]
+    plan: Plan
+    figures: Figures = field(default_factory=Figures)
+
+
+class Dispatcher:
+    """Answers CALLs: a table from action to route, swapped as one object when the plugin set changes."""
+
+    def __init__(
+        self,
+        hooks: HookSet,
+        runner: Hooks,
+        pool: Pool,
+        recorder: Recorder,
+        env: Env,
+        *,
+        tolerance: Tolerance,
+        answer_timeout: float,
+        actions: Callable[[], Mapping[str, AnyAction]],
+    ) -> None:
+        self.hooks, self.runner, self.pool, self.recorder, self.env = hooks, runner, pool, recorder, env
+        self.repeats = Repeats(env.monotonic)
+        self.answer_timeout = answer_timeout
+        self._tolerance, self._actions = tolerance, actions
+        self._routes: dict[str, Route] = {}
+        self._figures: dict[str, Figures] = {}
+        hooks.changed.append(self.rebuild)
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Read the actions and plans of the plugin set anew."""
+        self._routes = {name: self._route(action) for name, action in self._actions().items()}
+
+    @property
+    def figures(self) -> Mapping[str, Figures]:
+        """How each action is doing, by name."""
+        return self._figures
+
+    def start(self, caller: Caller, call: Call, received_at: datetime) -> bytes | None:
+        """The reply if it is known at once; otherwise None, and it comes later through `caller.answer`."""
+        route = self._routes.get(call.action)
+        hand = CallInHand(self, caller, call, received_at, route)
+        try:
+            if route is None:
+                raise _unknown(call.action)
+            self._check_id(caller, call, route)
+            self._check_guards(caller, call)
+            if route.action.repeats_answer:
+                reply = self.repeats.find(caller.station.id, call)
+                if reply is not None:
+                    return hand.repeat(reply)
+            elif call.action == BOOT:
+                self.repeats.forget(caller.station.id)
+            payload = bytes(call.payload)
+            request, deviations = route.decode(payload, caller.record.tolerance or self._tolerance, received_at)
+        except OcppError as error:
+            return hand.refuse(error)
+        return hand.ask_for(request, Arrival(call.id, received_at, payload, deviations))
+
+    def _route(self, action: AnyAction) -> Route:
+        decoder: PayloadDecoder[Any] = PayloadDecoder(action.request, is_transactional=action.is_transactional)
+        figures = self._figures.setdefault(action.name, Figures())
+        return Route(action, decoder.decode, self.hooks.plan(action.hook), figures)
+
+    def _check_id(self, caller: Caller, call: Call, route: Route) -> None:
+        if isinstance(call.id, str) and len(call.id) > LONGEST_MESSAGE_ID:
+            is_tolerated = route.action.is_transactional or caller.record.accept_long_message_ids
+            if not is_tolerated or len(call.id) > LONGEST_TRANSACTIONAL_ID:
+                raise FormationViolation(f"the message id is longer than {LONGEST_MESSAGE_ID} characters")
+
+    def _check_guards(self, caller: Caller, call: Call) -> None:
+        for refusal in self.runner.call_plain(guard_call, caller.station, call.action):
+            if refusal is not None:
+                raise refusal
+
+
+def _unknown(action: str) -> OcppError:
+    if action in OPERATIONS:
+        return NotSupported(f"{action} is not offered here")
+    return NotImplementedAction("the action is not one of OCPP 1.6")
