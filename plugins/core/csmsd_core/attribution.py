@@ -94,10 +94,10 @@ class Attribution:
             cutoff = max(row.received_at for row in lost) - staleness
             self._candidates = Candidates(connection, [row.station_id for row in lost], cutoff)
 
-    def newly_known(self, rows: Sequence[MeterRow]) -> list[int]:
-        """Transactions whose id their station has used for the first time (TX-24)."""
-        used = {(row.station_id, row.reference) for row in rows}
-        return [each.id for each in self._named.values() if not each.is_known and (each.station_id, each.id) in used]
+    def newly_known(self, rows: Sequence[MeterRow]) -> list[tuple[str, int]]:
+        """Stations and ids of transactions, that they have used for the first time (TX-24)."""
+        unknown = {each.id for each in self._named.values() if not each.is_known}
+        return sorted({(row.station_id, row.reference) for row in rows if row.reference in unknown})
 
     def place(self, row: MeterRow, at: datetime) -> Place:
         """Where a reading of this message and moment belongs."""

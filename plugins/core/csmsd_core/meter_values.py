@@ -23,7 +23,9 @@ from csmsd_core.transaction_rules import TransactionRules
 from csmsd_core.transaction_tables import transaction
 
 MARK_KNOWN = (
-    sa.update(transaction).where(transaction.c.id.in_(sa.bindparam("ids", expanding=True))).values(is_known=True)
+    sa.update(transaction)
+    .where(transaction.c.id == sa.bindparam("of"), transaction.c.station_id == sa.bindparam("by"))
+    .values(is_known=True)
 )
 
 _SET_ASIDE = re.compile(r"^\w+\[\d+\](\.sampledValue\[\d+\])?$")  # a whole element, not a property of one
@@ -55,11 +57,11 @@ class Metering:
         return [None] * len(rows)
 
 
-def mark_known(connection: sa.Connection, ids: Sequence[int]) -> Sequence[None]:
-    """The stations have shown to know the ids of these transactions (TX-24); also a write in its own right."""
-    if ids:
-        connection.execute(MARK_KNOWN, {"ids": sorted(set(ids))})
-    return [None] * len(ids)
+def mark_known(connection: sa.Connection, uses: Sequence[tuple[str, int]]) -> Sequence[None]:
+    """Stations have shown to know the ids of their transactions (TX-24); also a write in its own right."""
+    if uses:
+        connection.execute(MARK_KNOWN, [{"by": station_id, "of": id_} for station_id, id_ in uses])
+    return [None] * len(uses)
 
 
 def elements_of(values: Sequence[MeterValue], arrival: Arrival, path: str) -> tuple[Element, ...]:

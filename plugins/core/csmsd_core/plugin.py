@@ -200,16 +200,16 @@ class CorePlugin(Plugin[CoreConfig]):
             case messages.RemoteStartTransaction(), messages.RemoteStartTransactionResponse():
                 self.remote_starts.answered(request, response)
             case messages.RemoteStopTransaction(), messages.RemoteStopTransactionResponse(status="Accepted"):
-                self._note_known(request.transaction_id)
+                self._note_known(station.id, request.transaction_id)
             case _:
                 pass
 
-    def _note_known(self, transaction_id: int) -> None:
+    def _note_known(self, station_id: str, transaction_id: int) -> None:
         def report(_: object, error: BaseException | None) -> None:
             if error is not None:
                 self.log.warning("transaction %s could not be noted as known to its station: %s", transaction_id, error)
 
-        self.transactions.acknowledged(transaction_id).when_settled(report)
+        self.transactions.acknowledged(station_id, transaction_id).when_settled(report)
 
     @hookimpl
     def command_failed(self, station: Station, command: AnyCommand, request: msgspec.Struct, error: CsmsdError) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -140,7 +139,7 @@ class Candidates:
             self._closed = self._read(CLOSED_BY_OPERATOR)
         return self._closed
 
-    def _read(self, query: sa.Select[Any]) -> list[Candidate]:
+    def _read(self, query: sa.Executable) -> list[Candidate]:
         return [Candidate(**row) for row in self._connection.execute(query, self._parameters).mappings()]
 
 

@@ -1,7 +1,7 @@
 """Transactions as a service: what the plugin's action hooks, other plugins and operators call.
 
 The plain methods answer a station's message with a `Pending` that settles after the COMMIT (TX-04). A retransmission
-has one effect and gets an answer each time (RPC-12); what is implausible is stored, flagged and answered (TX-07, MV-01).
+has one effect and gets an answer each time (RPC-12); the implausible is stored, flagged and answered (TX-07, MV-01).
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ class Transactions:
         )
         return self._host.store.submit(self._metering.write, row).then(lambda _: MeterValuesResponse())
 
-    def acknowledged(self, transaction_id: int) -> Pending[None]:
-        """The station has accepted a command with this id, so it knows it (TX-24)."""
-        return self._host.store.submit(mark_known, transaction_id)
+    def acknowledged(self, station_id: str, transaction_id: int) -> Pending[None]:
+        """The station has accepted a command with this id: if the transaction is its own, it knows it (TX-24)."""
+        return self._host.store.submit(mark_known, (station_id, transaction_id))
 
     # -- operators -----------------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ async def test_a_transaction_whose_id_the_station_knows_is_no_candidate(bench: A
     by_meter = await bench.start(connector=1)
     await bench.meter(element(NOON, "1000"), reference=by_meter)
     by_command = await bench.start(connector=2)
-    await bench.transactions.acknowledged(by_command)
+    await bench.transactions.acknowledged("CP-1", by_command)
     await bench.stop(-1, tag="TAG")
     assert await states(bench) == ["open", "open"]
     assert await bench.transactions.proposals() == []
@@ -114,6 +114,7 @@ async def test_a_transaction_whose_id_the_station_knows_is_no_candidate(bench: A
 async def test_an_id_that_another_station_uses_is_not_shown_to_be_known(bench: Any, element: Any) -> None:
     id_ = await bench.start()
     await bench.meter(element(NOON, "1000"), reference=id_, station="CP-2")
+    await bench.transactions.acknowledged("CP-2", id_)
     await bench.stop(-1, tag="TAG")
     assert await states(bench) == ["reconciled"]
 
