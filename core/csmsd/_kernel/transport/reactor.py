@@ -19,12 +19,11 @@ from csmsd.errors import Bug
 
 if TYPE_CHECKING:
     import socket
-    import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from csmsd._kernel.pool import Pool
     from csmsd._kernel.timers import Wheel
-    from csmsd._kernel.transport.link import Door
+    from csmsd._kernel.transport.link import Contexts, Door
     from csmsd._kernel.transport.wire import Wire
 
 log = logging.getLogger("csmsd.reactor")
@@ -52,7 +51,7 @@ class Reactor:
         door: Door,
         pool: Pool,
         wheel: Wheel,
-        contexts: Mapping[str, ssl.SSLContext | None],
+        contexts: Contexts,
         limits: WireLimits = DEFAULT_LIMITS,
         *,
         report_slow: Callable[[str, float], None] = log_slow,
