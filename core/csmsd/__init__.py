@@ -3,8 +3,11 @@
 Everything a plugin or an embedding program needs is here; messages and commands are in the profiles' packages.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from csmsd.action import Action
-from csmsd.app import open_csms
 from csmsd.command import Command
 from csmsd.config import Config
 from csmsd.errors import CallFailed, CallRefused, CallTimeout, CsmsdError, StationUnavailable
@@ -14,6 +17,9 @@ from csmsd.pending import Pending
 from csmsd.plugin import Migrations, NoConfig, Plugin
 from csmsd.station import Arrival, Station, StationRecord
 from csmsd.store import Fact, Store
+
+if TYPE_CHECKING:
+    from csmsd.app import open_csms
 
 __all__ = [
     "Action",
@@ -38,3 +44,12 @@ __all__ = [
     "hookspec",
     "open_csms",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`open_csms` brings the whole machinery; whoever needs only the contracts does not wait for it."""
+    if name == "open_csms":
+        from csmsd.app import open_csms
+
+        return open_csms
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
