@@ -27,7 +27,7 @@ class Event(NamedTuple):
     reason: str = ""
 
 
-class Violation(Exception):  # noqa: N818 - it is the peer's error, not ours
+class Violation(Exception):
     """The peer breaks the protocol or a limit: the close code that says so, and why."""
 
     def __init__(self, code: int, reason: str) -> None:
