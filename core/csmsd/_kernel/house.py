@@ -38,7 +38,6 @@ from csmsd._kernel.stationbook import StationBook
 from csmsd._kernel.stationstates import StationStates
 from csmsd._kernel.storage import migrate
 from csmsd._kernel.storage.database import Database, open_store
-from csmsd._kernel.storage.tables import metadata
 from csmsd._kernel.supervisor import Supervisor
 from csmsd._kernel.throttle import Throttle
 from csmsd._kernel.timers import Wheel
@@ -57,8 +56,6 @@ from csmsd.host import Host
 from csmsd.plugin import Migrations
 
 log = logging.getLogger("csmsd")
-
-KERNEL_TABLES = Migrations("csmsd._kernel.storage", metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +146,7 @@ class House(Host):
     async def furnish(self, nursery: trio.Nursery, loaded: Sequence[Loaded]) -> None:
         """Tables, records, plugins: everything that must stand before the first station may come."""
         nursery.start_soon(self.wheel.run)
-        await self._bring_up_to_date({"kernel": KERNEL_TABLES})
+        await self._bring_up_to_date(migrate.KERNEL)
         await self.states.load()
         await self.commands.open()
         await nursery.start(self.hashing.serve)
@@ -187,7 +184,7 @@ class House(Host):
 
     # -- inside ----------------------------------------------------------------------------------
 
-    async def _bring_up_to_date(self, lineages: dict[str, Migrations]) -> None:
+    async def _bring_up_to_date(self, lineages: Mapping[str, Migrations]) -> None:
         change = migrate.upgrade if self.config.store.auto_migrate else migrate.require_current
         await self.store.run_alone(lambda engine: change(engine, lineages))
 
@@ -279,7 +276,7 @@ def wire_limits(limits: Limits) -> WireLimits:
 def lineages_of(loaded: Iterable[Loaded]) -> dict[str, Migrations]:
     """All lineages of tables of a csmsd with these plugins, the kernel's first."""
     plugins = {one.name: one.type.migrations for one in loaded if one.type.migrations is not None}
-    return {"kernel": KERNEL_TABLES, **plugins}
+    return {**migrate.KERNEL, **plugins}
 
 
 @asynccontextmanager
