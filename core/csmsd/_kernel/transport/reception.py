@@ -28,7 +28,7 @@ class Guest:
     early: bytes  # what the peer sent behind its request, without waiting for the answer
 
 
-class _PeerLeft(Exception):  # noqa: N818 - it is no error of ours
+class _PeerLeft(Exception):
     """The peer closed before it had an answer."""
 
 

@@ -39,7 +39,7 @@ PLAIN_WORDS = {
 }
 
 
-class BadUpgrade(Exception):  # noqa: N818 - it is the request that is bad
+class BadUpgrade(Exception):
     """Not a WebSocket upgrade we accept: the HTTP status, and the reason in plain words without the peer's bytes."""
 
     def __init__(self, status: int, cause: str) -> None:
