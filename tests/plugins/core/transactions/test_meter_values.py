@@ -90,12 +90,40 @@ async def test_without_an_id_a_sample_belongs_to_what_was_running_at_its_time(be
     assert [each.transaction_id for each in await bench.transactions.readings_at("CP-1", 2, **FOREVER)] == [None]
 
 
+@pytest.mark.req("MV-08")
+async def test_the_main_meter_belongs_to_nobody_even_if_a_station_starts_on_connector_zero(
+    bench: Any, element: Any
+) -> None:
+    id_ = await bench.start(connector=0)
+    pending = [bench.send_meter(element(NOON + MINUTE, "1"), connector=each) for each in (0, 1)]
+    for each in pending:
+        await each
+    assert await bench.transactions.readings(id_) == []
+
+
+@pytest.mark.req("MV-09", "TX-12")
+async def test_a_superseded_transaction_is_not_running_after_its_successor_has_stopped(
+    bench: Any, element: Any
+) -> None:
+    bench.now = NOON + 9 * HOUR
+    older = await bench.start(at=NOON)
+    newer = await bench.start(at=NOON + HOUR, meter=2000)
+    await bench.stop(newer, at=NOON + 2 * HOUR)
+    await bench.meter(element(NOON + 3 * HOUR, "1"))
+    assert await bench.transactions.readings(older) == await bench.transactions.readings(newer) == []
+
+
 @pytest.mark.req("MV-09", "TX-12")
 async def test_of_several_running_transactions_the_one_with_the_latest_start_counts(bench: Any, element: Any) -> None:
     late = await bench.start(at=NOON)
     await bench.start(at=NOON - HOUR, tag="OTHER")
     await bench.meter(element(NOON + MINUTE, "1"))
     assert len(await bench.transactions.readings(late)) == 1
+    next_one = await bench.start(at=NOON + HOUR, meter=2000, received=NOON + 4 * HOUR)
+    await bench.stop(late, at=NOON + 3 * HOUR, received=NOON + 4 * HOUR)
+    await bench.stop(next_one, at=NOON + 4 * HOUR, received=NOON + 4 * HOUR)
+    await bench.meter(element(NOON + 2 * HOUR, "2"), received=NOON + 4 * HOUR)
+    assert [each.energy_wh for each in await bench.transactions.readings(next_one)] == [2]
 
 
 @pytest.mark.req("MV-09", "TX-25", "WS-08")

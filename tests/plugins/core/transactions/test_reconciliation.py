@@ -160,6 +160,16 @@ async def test_repeats_in_one_batch_reconcile_once(bench: Any) -> None:
     assert await bench.count(stop) == 1
 
 
+@pytest.mark.req("TX-24", "TX-40")
+async def test_of_two_stops_without_id_in_one_batch_the_first_is_linked(bench: Any) -> None:
+    id_ = await bench.start()
+    pending = [bench.send_stop(-1, tag="TAG", meter=meter) for meter in (4000, 4500)]
+    for each in pending:
+        await each
+    assert (await bench.transactions.find(id_)).meter_stop == 4000
+    assert [each.meter_stop for each in await bench.transactions.unmatched_stops()] == [4500]
+
+
 @pytest.mark.req("TX-40", "TX-24")
 async def test_a_reconciled_stop_replaces_a_close_and_yields_to_none(bench: Any) -> None:
     id_ = await bench.start()

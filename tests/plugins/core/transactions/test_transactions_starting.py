@@ -255,6 +255,21 @@ async def test_a_stale_transaction_does_not_lock_the_driver_out(bench: Any) -> N
     assert (await bench.send_start("CP-3", limit=2)).id_tag_info.status == "Accepted"  # only the one on CP-2 counts
 
 
+@pytest.mark.req("TX-08", "TX-33")
+async def test_a_transaction_with_a_later_received_one_on_its_connector_does_not_count(bench: Any) -> None:
+    await bench.start("CP-1", limit=1)
+    bench.now = NOON + MINUTE
+    await bench.start("CP-1", tag="OTHER", at=NOON - HOUR)
+    assert (await bench.send_start("CP-2", limit=1)).id_tag_info.status == "Accepted"
+
+
+@pytest.mark.req("TX-08")
+async def test_a_late_start_on_the_connector_of_an_open_transaction_is_not_concurrent(bench: Any) -> None:
+    await bench.start("CP-1", limit=1, at=NOON)
+    late = await bench.send_start("CP-1", limit=1, at=NOON - 2 * MINUTE, meter=900)
+    assert late.id_tag_info.status == "Accepted"
+
+
 @pytest.mark.req("TX-08", "TX-30")
 async def test_a_historical_start_never_gets_concurrent_tx(bench: Any) -> None:
     await bench.start("CP-1", limit=1, at=NOON - HOUR)
