@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def kernel_metrics(house: House) -> Iterator[Metric]:
     """What is at hand, read when it is asked for."""
     yield Metric("ready", "1 while stations are let in", float(house.is_ready))
-    yield Metric("stations_registered", "Stations with a record", len(house.stations))
+    yield Metric("stations_registered", "Stations with a record", len(house.book))
     yield Metric("stations_connected", "Stations that are connected", len(house.registry))
     yield Metric("connections_admitted_total", "Upgrades answered with 101", house.door.admitted, type="counter")
     for stage, count in sorted(house.door.refusals.items()):
@@ -41,8 +41,8 @@ def _of_actions(house: House) -> Iterator[Metric]:
 
 
 def _of_storage(house: House) -> Iterator[Metric]:
-    statistics = house.store.statistics
+    statistics = house.database.statistics
     yield Metric("store_available", "1 while csmsd can store", float(house.store.is_available))
-    yield Metric("store_queue", "Writes waiting for their commit", house.store.depth)
+    yield Metric("store_queue", "Writes waiting for their commit", house.database.depth)
     yield Metric("store_commits_total", "Database transactions committed", statistics.batches, type="counter")
     yield Metric("store_writes_total", "Writes committed", statistics.writes, type="counter")

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import trio
@@ -18,7 +19,6 @@ from csmsd._kernel.audit import AuditTrail
 from csmsd._kernel.authentication import Authenticator
 from csmsd._kernel.commands import CommandDesk
 from csmsd._kernel.connection import Connection, Context
-from csmsd._kernel.couriers import Deliver
 from csmsd._kernel.credentials import CredentialBook
 from csmsd._kernel.dispatch import Dispatcher
 from csmsd._kernel.door import Household, KernelDoor
@@ -27,7 +27,7 @@ from csmsd._kernel.hashing import Hashing
 from csmsd._kernel.hooks import HookSet, Terms
 from csmsd._kernel.journal import DatabaseJournal
 from csmsd._kernel.loader import AnyPlugin, Loaded, installed_plugins, load_plugin, load_plugins
-from csmsd._kernel.outbox import Courier, Delivery
+from csmsd._kernel.outbox import Courier
 from csmsd._kernel.pluginconfig import check_tables
 from csmsd._kernel.plugins import PluginSet
 from csmsd._kernel.pool import Pool
@@ -71,26 +71,35 @@ class House(Host):
     """Everything one csmsd consists of. Built by `open_house`; nothing in it is shared with another."""
 
     def __init__(self, config: Config, env: Env, store: Database, nursery: trio.Nursery, mode: Mode) -> None:
-        self.config, self.env, self.store = config, env, store
+        self.config, self.env = config, env
+        self.store = self.database = store
         self.events = Events()
         self.wheel = Wheel()
         self.pool = Pool(nursery, self.wheel, config.limits.pool_tasks)
         self.hook_set = HookSet(config.limits.quarantine_after)
         self.hook_set.add_specs(hookspecs, "kernel")
-        self.hooks = HookRunner(self.hook_set, self.pool, self.wheel)
-        self.journal = DatabaseJournal(store, keeps_exchanges=config.store.journal)
+        self.hooks = self.runner = HookRunner(self.hook_set, self.pool, self.wheel)
+        self.journal = journal = DatabaseJournal(store, keeps_exchanges=config.store.journal)
         self.attempts = AttemptLog(store, env)
         self.audit = AuditTrail(store, env)
         self.hashing = Hashing(inline=mode.is_inline)
         self.states = StationStates(store)
         self.registry = Registry(self.hooks, self.events, env)
-        self.credentials = CredentialBook(self.states, self.hashing, env)
-        self.stations = StationBook(self.states, self.credentials, self.registry, store, env)
-        self.plugins = PluginSet(
-            self, self.hook_set, self.hooks, Supervisor(nursery), self.migrate, self._make_courier, load_plugin
+        self.credentials = credentials = CredentialBook(self.states, self.hashing, env)
+        self.stations = self.book = StationBook(self.states, credentials, self.registry, store, env)
+        self.plugins = self.plugin_set = PluginSet(
+            self,
+            self.hook_set,
+            self.hooks,
+            Supervisor(nursery),
+            self.migrate,
+            partial(Courier, store, env),
+            load_plugin,
         )
-        self.commands = CommandDesk(store, self.stations, env, nursery, lambda: self.plugins.tables.commands)
-        self.recorder = Recorder(self.journal, self.events, self.hooks)
+        self.commands = self.desk = CommandDesk(
+            store, self.stations, env, nursery, lambda: self.plugin_set.tables.commands
+        )
+        self.recorder = Recorder(journal, self.events, self.hooks)
         self.dispatcher = Dispatcher(
             self.hook_set,
             self.hooks,
@@ -99,9 +108,9 @@ class House(Host):
             env,
             tolerance=config.tolerance,
             answer_timeout=config.limits.answer_timeout,
-            actions=lambda: self.plugins.tables.actions,
+            actions=lambda: self.plugin_set.tables.actions,
         )
-        self.authenticator = Authenticator(config.access, self.stations, self.credentials, env)
+        self.authenticator = Authenticator(config.access, self.book, credentials, env)
         self.hook_set.enable(self.authenticator, "kernel", Terms(config.limits.hook_timeout, is_critical=True))
         self.throttle = Throttle(config.limits, trio.current_time)
         self.door = self._make_door()
@@ -114,7 +123,7 @@ class House(Host):
     @property
     def actions(self) -> Mapping[str, AnyAction]:
         """See Host."""
-        return self.plugins.tables.actions
+        return self.plugin_set.tables.actions
 
     @property
     def is_ready(self) -> bool:
@@ -148,12 +157,12 @@ class House(Host):
         nursery.start_soon(self.wheel.run)
         await self._bring_up_to_date(migrate.KERNEL)
         await self.states.load()
-        await self.commands.open()
+        await self.desk.open()
         await nursery.start(self.hashing.serve)
         nursery.start_soon(self.attempts.run)
         nursery.start_soon(Retention(self.store, self.env, self.config.store).run)
-        self.plugins.add(loaded)
-        await self.plugins.start()
+        self.plugin_set.add(loaded)
+        await self.plugin_set.start()
 
     async def let_stations_in(self, nursery: trio.Nursery, front: trio.Nursery) -> None:
         """Start the backend, and accept connections in `front`."""
@@ -186,12 +195,12 @@ class House(Host):
 
     async def _bring_up_to_date(self, lineages: Mapping[str, Migrations]) -> None:
         change = migrate.upgrade if self.config.store.auto_migrate else migrate.require_current
-        await self.store.run_alone(lambda engine: change(engine, lineages))
+        await self.database.run_alone(lambda engine: change(engine, lineages))
 
     def _make_door(self) -> KernelDoor:
         context = Context(
             dispatcher=self.dispatcher,
-            hooks=self.hooks,
+            hooks=self.runner,
             plans=self.hook_set,
             tolerance=self.config.tolerance,
             pool=self.pool,
@@ -200,7 +209,7 @@ class House(Host):
             env=self.env,
             stations=self.stations,
             limits=self.config.limits,
-            seen=self.stations.saw,
+            seen=self.book.saw,
             left=self.registry.leave,
         )
 
@@ -209,7 +218,7 @@ class House(Host):
 
         household = Household(
             hooks=self.hooks,
-            book=self.stations,
+            book=self.book,
             authenticator=self.authenticator,
             registry=self.registry,
             throttle=self.throttle,
@@ -220,10 +229,6 @@ class House(Host):
             not_ready_because=self.not_ready_because,
         )
         return KernelDoor(self.config, household)
-
-    def _make_courier(self, plugin: str, wanted: Mapping[str, Deliver]) -> Courier:
-        facts = self.plugins.facts
-        return Courier(self.store, self.env, plugin, [Delivery(facts[name], wanted[name]) for name in wanted])
 
     def _tls_context(self, listener: str) -> ssl.SSLContext | None:
         return context_of(self.config.listen) if listener == "ocpp_tls" else None
@@ -297,7 +302,7 @@ async def open_house(config: Config, env: Env, mode: Mode) -> AsyncGenerator[Hou
             house = House(config, env, store, nursery, mode)
             house.listeners = listeners
             if mode.watches:
-                things.enter_context(watch_the_loop(house.plugins.packages))
+                things.enter_context(watch_the_loop(house.plugin_set.packages))
             await house.furnish(nursery, loaded)
             async with trio.open_nursery() as front:
                 await house.let_stations_in(nursery, front)

@@ -110,11 +110,6 @@ class PluginSet(Plugins):
         """See `Plugins.status`."""
         return [self._status_of(member) for member in self._members.values()]
 
-    @property
-    def facts(self) -> Mapping[str, Fact[Any]]:
-        """Every fact of every plugin of this csmsd, also of those that are disabled now."""
-        return {fact.name: fact for member in self._members.values() for fact in member.loaded.type.facts}
-
     def packages(self) -> Mapping[str, str]:
         """The name of the plugin of each top-level package, for the watchdog."""
         return {member.loaded.type.__module__.partition(".")[0]: name for name, member in self._members.items()}
