@@ -1,4 +1,7 @@
-"""Which commands are refused. Few: a request that satisfies the schema is sent as asked (OP-02), but for these rows."""
+"""Which commands are refused. Few: a request that satisfies the schema is sent as asked (OP-02), but for these rows.
+
+A charging profile that does not belong into a RemoteStartTransaction (OP-12) is refused by the message's own type.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from csmsd.command import AnyCommand
 from csmsd.station import Station
 from csmsd_core.configuration_keys import known_key
 from csmsd_core.configuration_values import as_integer
-from csmsd_core.messages import ChangeConfiguration, RemoteStartTransaction
+from csmsd_core.messages import ChangeConfiguration
 
 NOT_WHILE_PENDING = frozenset({"RemoteStartTransaction", "RemoteStopTransaction"})  # BOOT-22
 
@@ -20,21 +23,8 @@ def refusal(station: Station, command: AnyCommand, request: msgspec.Struct) -> s
         return "its registration is Rejected, so nothing is sent to it (BOOT-23)"
     if registration == "Pending" and command.name in NOT_WHILE_PENDING:
         return f"its registration is Pending, so {command.name} is not allowed (BOOT-22)"
-    if isinstance(request, RemoteStartTransaction):
-        return _profile_refusal(request)
     if isinstance(request, ChangeConfiguration):
         return _profile_lowering(station, request)
-    return None
-
-
-def _profile_refusal(request: RemoteStartTransaction) -> str | None:
-    profile = request.charging_profile
-    if profile is None:
-        return None
-    if profile.charging_profile_purpose != "TxProfile":
-        return "its charging profile must have the purpose TxProfile (OP-12)"
-    if profile.transaction_id is not None:
-        return "its charging profile must not name a transaction (OP-12)"
     return None
 
 

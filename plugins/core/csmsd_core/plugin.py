@@ -162,7 +162,7 @@ class CorePlugin(Plugin[CoreConfig]):
 
     @hookimpl(trylast=True)
     async def guard_command(self, station: Station, command: AnyCommand, request: msgspec.Struct) -> str | None:
-        """BOOT-22, BOOT-23, OP-12, SEC-46; with `refuse_on_warning` also OP-02."""
+        """BOOT-22, BOOT-23, SEC-46; with `refuse_on_warning` also OP-02."""
         refused = command_rules.refusal(station, command, request)
         if refused is None and self.config.refuse_on_warning:
             return next(iter(self.warnings_for(command, request, station)), None)

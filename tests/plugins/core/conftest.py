@@ -38,7 +38,17 @@ from csmsd.journal import Journal
 from csmsd.ocpp.decoding import Deviation
 from csmsd.pending import Pending
 from csmsd.station import Arrival, Station, StationRecord
-from csmsd_core import CoreConfig, CorePlugin, hookspecs
+from csmsd_core import (
+    Authorize,
+    CoreConfig,
+    CorePlugin,
+    IdTagInfo,
+    StartTransaction,
+    StartTransactionResponse,
+    StopTransaction,
+    StopTransactionResponse,
+    hookspecs,
+)
 from csmsd_core.tables import metadata
 
 EPOCH = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -111,7 +121,7 @@ class ScriptedLine:
     sent: list[msgspec.Struct] = field(default_factory=list)
     closed_with: tuple[int, str] | None = None
 
-    async def call(self, command: AnyCommand, request: Any, timeout: float | None) -> Any:  # noqa: ASYNC109
+    async def call(self, command: AnyCommand, request: Any, timeout: float | None) -> Any:
         hooks, station = self.house.hooks, self.station
         refusal = await hooks.first(kernel_hookspecs.guard_command, station, command, request)
         if refusal is not None:
@@ -153,10 +163,24 @@ class ScriptedStation:
         with trio.fail_after(60):
             return await self.house.hooks.ask(hook, self.station, request, arrival)
 
+    async def authorize(self, id_tag: str) -> IdTagInfo:
+        info: IdTagInfo = (await self.send(hookspecs.authorize, Authorize(id_tag))).id_tag_info
+        return info
+
+    async def start(self, id_tag: str, meter: int = 0) -> StartTransactionResponse:
+        request = StartTransaction(1, id_tag, meter, self.house.env.now())
+        answer: StartTransactionResponse = await self.send(hookspecs.start_transaction, request)
+        return answer
+
+    async def stop(self, transaction_id: int, id_tag: str | None) -> StopTransactionResponse:
+        request = StopTransaction(transaction_id, 10, self.house.env.now(), id_tag)
+        answer: StopTransactionResponse = await self.send(hookspecs.stop_transaction, request)
+        return answer
+
     def refusal(self, action: str) -> str | None:
         """The error code with which a CALL is refused before its payload is looked at."""
         errors = self.house.hooks.call_plain(kernel_hookspecs.guard_call, self.station, action)
-        return errors[0].code if errors else None
+        return next((error.code for error in errors if error is not None), None)
 
     def warnings(self, command: AnyCommand, request: msgspec.Struct) -> list[str]:
         return self.house.core.warnings_for(command, request, self.station)
