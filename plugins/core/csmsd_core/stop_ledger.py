@@ -16,7 +16,7 @@ from csmsd_core.moments import Moment
 from csmsd_core.reading_rows import Element, NewReading, reading_facts, store_readings, without_known
 from csmsd_core.reconciliation import NewProposal, propose
 from csmsd_core.records import CLOSED, OWN_ID, RECONCILED, StopState, Transaction, TransactionChange
-from csmsd_core.transaction_rows import SUPERSEDED, Record, records_by_id, status_of
+from csmsd_core.transaction_rows import SUPERSEDED, Record, energy_of, records_by_id, status_of
 from csmsd_core.transaction_rules import TransactionRules
 from csmsd_core.transaction_tables import meter_value, stop, transaction
 
@@ -270,7 +270,7 @@ def _stopped(record: Record, row: StopRow, stop_id: int, rank: int, marks: tuple
         stop_raw=row.moment.raw,
         stop_id_tag=row.id_tag,
         meter_stop=row.meter_stop,
-        energy_wh=None if row.meter_stop is None else row.meter_stop - now.meter_start,
+        energy_wh=energy_of(now.meter_start, row.meter_stop),
         reason=row.reason,
         actor=row.actor,
         flags=flags.unique((*record.start_flags, *marks)),

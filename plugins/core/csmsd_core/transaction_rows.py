@@ -12,6 +12,7 @@ from csmsd_core import flags
 from csmsd_core.records import CLOSED, OWN_ID, RECONCILED, Stop, Transaction, TransactionStatus
 from csmsd_core.transaction_tables import stop, transaction
 
+LARGEST = 2**63 - 1
 SUPERSEDED = "TX-12 superseded"
 NO_STOP: sa.ColumnElement[int] = sa.literal_column("0")  # a literal, or SQLite cannot see that the partial index fits
 UNMATCHED: sa.ColumnElement[str] = sa.literal_column("'unmatched'")
@@ -58,6 +59,12 @@ def status_of(stop_rank: int, superseded_by: int | None) -> TransactionStatus:
     return "open" if superseded_by is None else "superseded"
 
 
+def energy_of(meter_start: int, meter_stop: int | None) -> int | None:
+    """The difference in Wh; None without a reading, or if it is more than any integer of ours holds (MSG-91)."""
+    energy = None if meter_stop is None else meter_stop - meter_start
+    return None if energy is None or abs(energy) > LARGEST else energy
+
+
 def transaction_of(row: sa.RowMapping, more_flags: Iterable[str] = ()) -> Transaction:
     """A row of `SELECT` as others see it."""
     status = status_of(row["stop_rank"], row["superseded_by"])
@@ -88,7 +95,7 @@ def transaction_of(row: sa.RowMapping, more_flags: Iterable[str] = ()) -> Transa
         stop_raw=row["stop_raw"] or "",
         stop_id_tag=row["stop_id_tag"],
         meter_stop=row["meter_stop"],
-        energy_wh=None if row["meter_stop"] is None else row["meter_stop"] - row["meter_start"],
+        energy_wh=energy_of(row["meter_start"], row["meter_stop"]),
         reason=row["stop_reason"],
         actor=row["stop_actor"] or "",
         flags=flags.unique((*own, *mark, *of_stop, *more_flags)),

@@ -157,6 +157,15 @@ async def test_duplicates_are_stored_once_and_other_values_are_kept_and_flagged(
     assert sum(len(fact["readings"]) for fact in await bench.facts("meter_values_stored")) == 2
 
 
+@pytest.mark.req("MV-13")
+async def test_another_value_in_another_message_is_kept_and_flagged(bench: Any, element: Any) -> None:
+    id_ = await bench.start()
+    for value in ("1000", "1001"):
+        await bench.meter(element(NOON, value), reference=id_)
+    found = await bench.transactions.readings(id_)
+    assert [(each.energy_wh, each.flags) for each in found] == [(1000, ()), (1001, ("MV-13 differing value",))]
+
+
 @pytest.mark.req("MV-13", "MV-11")
 async def test_within_an_element_doubles_go_and_differing_values_stay(bench: Any, element: Any) -> None:
     await bench.meter(element(NOON, "5", "5.0", SampledValue("5", context="Trigger"), "6"))

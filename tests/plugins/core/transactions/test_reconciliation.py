@@ -128,6 +128,28 @@ async def test_a_connector_that_has_long_been_available_has_no_candidate(bench: 
     assert await states(bench) == ["open"]
 
 
+@pytest.mark.req("TX-24", "TX-31")
+async def test_a_start_that_has_just_arrived_is_a_candidate_though_its_status_lags_behind(bench: Any) -> None:
+    await bench.put_status("Available", since=NOON - 9 * HOUR)
+    await bench.start()
+    await bench.stop(-1, tag="TAG")
+    assert await states(bench) == ["reconciled"]
+
+
+@pytest.mark.req("TX-24", "WS-08")
+async def test_stations_of_one_batch_do_not_see_each_others_candidates(bench: Any, element: Any) -> None:
+    await bench.start("CP-2")
+    pending = [bench.send_stop(-1, "CP-1", tag="TAG"), bench.send_stop(-1, "CP-2", tag="STRANGER")]
+    pending += [bench.send_meter(element(NOON, "1"), station=each, reference=-1) for each in ("CP-1", "CP-2")]
+    for each in pending:
+        await each
+    assert await states(bench) == ["open"]
+    assert [each.station_id for each in await bench.transactions.proposals()] == ["CP-2"]
+    for station, expected in (("CP-1", None), ("CP-2", (await bench.all())[0].id)):
+        (found,) = await bench.transactions.readings_at(station, 1, since=NOON, until=NOON + MINUTE)
+        assert found.transaction_id == expected
+
+
 @pytest.mark.req("TX-24", "TX-12")
 async def test_a_superseded_transaction_is_a_candidate_up_to_its_successors_start(bench: Any) -> None:
     await bench.start(tag="A", at=NOON)

@@ -38,13 +38,18 @@ async def test_a_batch_costs_no_more_statements_than_a_single_message(bench: Any
         ids: dict[int, int] = {}
 
         def start(number: int, ids: dict[int, int] = ids) -> Pending[Any]:
-            return bench.send_start(f"CP-{number}").then(lambda answer: ids.setdefault(number, answer.transaction_id))
+            sent: Pending[Any] = bench.send_start(f"CP-{number}")
+            return sent.then(lambda answer: ids.setdefault(number, answer.transaction_id))
 
         def meter(number: int, ids: dict[int, int] = ids) -> Pending[Any]:
-            return bench.send_meter(element(bench.now, "1000"), station=f"CP-{number}", reference=ids[number])
+            sent: Pending[Any] = bench.send_meter(
+                element(bench.now, "1000"), station=f"CP-{number}", reference=ids[number]
+            )
+            return sent
 
         def stop(number: int, ids: dict[int, int] = ids) -> Pending[Any]:
-            return bench.send_stop(ids[number], f"CP-{number}", data=[element(bench.now, "2000")])
+            sent: Pending[Any] = bench.send_stop(ids[number], f"CP-{number}", data=[element(bench.now, "2000")])
+            return sent
 
         seen[count] = [await statements_of(bench, count, send) for send in (start, meter, stop)]
     assert [len(each) for each in seen[30]] == [len(each) for each in seen[1]]

@@ -330,6 +330,23 @@ async def test_only_a_start_that_can_come_from_the_request_is_linked(
     assert (stored.remote_start_id == "r-1") is is_linked
 
 
+@pytest.mark.req("TX-10")
+async def test_each_start_of_a_batch_is_compared_with_the_request_by_its_own_time(bench: Any) -> None:
+    await bench.put_remote_start("r-1", tag="TAG", connector=None, at=NOON)
+    times = (NOON - HOUR, NOON + HOUR)
+    pending = [bench.send_start(at=at, connector=number) for number, at in enumerate(times, 1)]
+    ids = [(await each).transaction_id for each in pending]
+    assert [(await bench.transactions.find(each)).remote_start_id for each in ids] == [None, None]
+
+
+@pytest.mark.req("TX-10")
+async def test_a_remote_start_is_linked_once_in_a_batch_too(bench: Any) -> None:
+    await bench.put_remote_start("r-1", tag="TAG", connector=None, at=NOON)
+    pending = [bench.send_start(connector=number) for number in (1, 2)]
+    ids = [(await each).transaction_id for each in pending]
+    assert [(await bench.transactions.find(each)).remote_start_id for each in ids] == ["r-1", None]
+
+
 @pytest.mark.req("TX-33", "TX-36", "TX-07")
 async def test_stale_transactions_and_gaps_of_the_register_are_shown(bench: Any) -> None:
     first = await bench.start(meter=1000)

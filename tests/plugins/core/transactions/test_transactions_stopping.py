@@ -157,6 +157,15 @@ async def test_implausible_results_are_stored_and_flagged(
     assert stored.energy_wh == stored.meter_stop - 1000
 
 
+@pytest.mark.req("MSG-91", "TX-27")
+async def test_registers_at_both_ends_of_their_range_are_stored(bench: Any) -> None:
+    id_ = await bench.start(meter=-(2**63))
+    await bench.stop(id_, meter=2**63 - 1)
+    stored = await bench.transactions.find(id_)
+    assert (stored.meter_start, stored.meter_stop, stored.energy_wh) == (-(2**63), 2**63 - 1, None)
+    assert "TX-27 implausible energy" in stored.flags
+
+
 @pytest.mark.req("VAL-14", "TX-22")
 async def test_an_unreadable_stop_time_is_the_time_of_receipt_and_repeats_by_its_text(bench: Any) -> None:
     id_ = await bench.start()
