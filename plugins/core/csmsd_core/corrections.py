@@ -17,6 +17,7 @@ from csmsd.store import Store, UtcTime, fact_row
 from csmsd_core import flags
 from csmsd_core.facts import TRANSACTION_STARTED
 from csmsd_core.moments import Moment
+from csmsd_core.plausibility import doubts
 from csmsd_core.records import CLOSED, OWN_ID, RECONCILED, Transaction, TransactionChange
 from csmsd_core.stop_ledger import Ledger, StopRow
 from csmsd_core.stopping import RECONCILED_STOP
@@ -193,7 +194,7 @@ class Corrections:
         ledger = Ledger(connection, self._store, self._rules, {id_: record}, spare_ids=0)
         self._store.record_facts(connection, [fact_row(TRANSACTION_STARTED, original.station_id, record.transaction)])
         found = _stop_row(sent)
-        marks = flags.unique((*ledger.doubts(found, record.transaction), SEPARATED))
+        marks = flags.unique((*doubts(found.meter_stop, found.moment.at, record.transaction, self._rules), SEPARATED))
         ledger.show(found, id_, row.stop_id, OWN_ID, marks)
         ledger.move(row.stop_id, "separated", OWN_ID, id_, marks)
         ledger.tell(TransactionChange(original, "separated", row.actor))
@@ -208,7 +209,9 @@ def _accept_stop(ledger: Ledger, record: Record, made: sa.RowMapping, actor: str
     if sent["state"] != "unmatched":
         return NotPossible(f"the stop belongs to transaction {sent['transaction_id']} by now")
     row = _stop_row(sent)
-    marks = flags.unique((*row.flags, RECONCILED_STOP, *ledger.doubts(row, record.transaction)))
+    marks = flags.unique(
+        (*row.flags, RECONCILED_STOP, *doubts(row.meter_stop, row.moment.at, record.transaction, ledger.rules))
+    )
     ledger.show(row, record.transaction.id, made["stop_id"], RECONCILED, marks)
     ledger.move(made["stop_id"], "applied", RECONCILED, record.transaction.id, marks)
     ledger.tell(TransactionChange(record.transaction, "reconciled", actor))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -13,16 +12,13 @@ from csmsd.store import FactRow, Store, fact_row
 from csmsd_core import flags
 from csmsd_core.facts import TRANSACTION_STOPPED, TRANSACTION_UPDATED
 from csmsd_core.moments import Moment
+from csmsd_core.plausibility import doubts
 from csmsd_core.reading_rows import Element, NewReading, reading_facts, store_readings, without_known
 from csmsd_core.reconciliation import NewProposal, propose
 from csmsd_core.records import CLOSED, OWN_ID, RECONCILED, StopState, Transaction, TransactionChange
 from csmsd_core.transaction_rows import SUPERSEDED, Record, energy_of, records_by_id, status_of
 from csmsd_core.transaction_rules import TransactionRules
 from csmsd_core.transaction_tables import meter_value, stop, transaction
-
-NEGATIVE = "TX-27 negative energy"
-IMPLAUSIBLE = "TX-27 implausible energy"
-BACKWARDS = "TX-27 stop before start"
 
 ADD = sa.insert(stop)
 SHOW = (  # the stop that counts, in the transaction
@@ -94,7 +90,7 @@ class Ledger:
         *,
         spare_ids: int,
     ) -> None:
-        self.connection, self._store, self._rules = connection, store, rules
+        self.connection, self._store, self.rules = connection, store, rules
         self.records = records  # by transaction id; kept up to date
         self.proposals: list[NewProposal] = []
         self._ids = iter(store.take_ids(connection, "core_stop", spare_ids))
@@ -115,8 +111,8 @@ class Ledger:
         self, row: StopRow, transaction_id: int, rank: int, *, variant: str = "", more_flags: tuple[str, ...] = ()
     ) -> int:
         """Store a stop that counts from now on; its id."""
-        id_ = next(self._ids)
-        marks = flags.unique((*row.flags, *more_flags, *self.doubts(row, self.records[transaction_id].transaction)))
+        id_, of = next(self._ids), self.records[transaction_id].transaction
+        marks = flags.unique((*row.flags, *more_flags, *doubts(row.meter_stop, row.moment.at, of, self.rules)))
         self._added.append(_values(id_, row, Lot("applied", rank, transaction_id, marks, variant)))
         self.show(row, transaction_id, id_, rank, marks)
         self.add_readings(row, id_, transaction_id)
@@ -235,22 +231,6 @@ class Ledger:
             "reading": now.meter_stop,
             "known": record.is_known,
         }
-
-    def doubts(self, row: StopRow, of: Transaction) -> list[str]:
-        """Results that are stored and must not be trusted (TX-27)."""
-        doubts: list[str] = []
-        duration = row.moment.at - of.started_at
-        if duration < timedelta(0):
-            doubts.append(BACKWARDS)
-        if row.meter_stop is not None:
-            energy = row.meter_stop - of.meter_start
-            if energy < 0:
-                doubts.append(NEGATIVE)
-            seconds = int(duration.total_seconds()) + 1
-            is_too_fast = seconds > 0 and energy * 3600 > self._rules.plausible_power * max(seconds, 60)
-            if energy > self._rules.plausible_energy or is_too_fast:
-                doubts.append(IMPLAUSIBLE)
-        return doubts
 
 
 _STOP_FIELDS = (

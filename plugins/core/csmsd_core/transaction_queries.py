@@ -19,6 +19,7 @@ from csmsd_core.transaction_tables import meter_value, proposal, stop, transacti
 
 STALE = "TX-33 stale"
 MISSING_ENERGY = "TX-36 missing energy"
+DECREASING_REGISTER = "MV-12 decreasing register"
 DECREASING = "TX-07 decreasing meter"
 
 _before = transaction.alias("before")
@@ -172,7 +173,21 @@ def current(
 def readings_of(connection: sa.Connection, transaction_id: int) -> Sequence[Reading]:
     """All readings of a transaction, in the order of their effective times, without repetitions."""
     rows = connection.execute(READINGS, {"wanted": transaction_id}).mappings()
-    return distinct_readings(reading_of(row) for row in rows)
+    return _with_register_checked(distinct_readings(reading_of(row) for row in rows))
+
+
+def _with_register_checked(readings: Sequence[Reading]) -> list[Reading]:
+    """Flag readings of the import register that are below an earlier one (MV-12)."""
+    highest: int | None = None
+    checked: list[Reading] = []
+    for reading in readings:
+        energy = reading.energy_wh
+        if energy is not None and highest is not None and energy < highest:
+            checked.append(msgspec.structs.replace(reading, flags=(*reading.flags, DECREASING_REGISTER)))
+        else:
+            highest = highest if energy is None else energy
+            checked.append(reading)
+    return checked
 
 
 def readings_at(

@@ -43,6 +43,7 @@ transaction = sa.Table(
         "start_key", "station_id", "connector_id", "id_tag_key", "meter_start", name="core_transaction_key"
     ),
     sa.Index("core_transaction_by_connector", "station_id", "connector_id", "started_at"),
+    sa.Index("core_transaction_by_receipt", "station_id", "connector_id", "start_received_at"),
     sa.Index("core_transaction_by_stop", "station_id", "stopped_at"),
     sa.Index("core_transaction_by_time", "started_at"),
     sa.Index(

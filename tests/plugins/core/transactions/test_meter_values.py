@@ -236,6 +236,15 @@ async def test_strange_characters_break_nothing(bench: Any) -> None:
     assert (found.samples[0].value, found.samples[0].unit) == ("\x00\u202e'", "\x00")
 
 
+@pytest.mark.req("MV-12", "B-05")
+async def test_a_register_that_runs_backwards_is_flagged(bench: Any, element: Any) -> None:
+    id_ = await bench.start()
+    values = [element(NOON + number * MINUTE, value) for number, value in enumerate(("1000", "900", "950", "1000"))]
+    await bench.meter(*values, element(NOON + HOUR, SampledValue("7", measurand="Voltage")), reference=id_)
+    marks = [each.flags for each in await bench.transactions.readings(id_)]
+    assert marks == [(), ("MV-12 decreasing register",), ("MV-12 decreasing register",), (), ()]
+
+
 @pytest.mark.req("MV-12", "MV-14")
 async def test_intervals_exports_and_offers_are_not_taken_for_the_register_or_a_measurement(
     bench: Any, element: Any

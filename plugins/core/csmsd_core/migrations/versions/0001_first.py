@@ -239,6 +239,12 @@ def upgrade() -> None:
         "core_transaction_by_connector", "core_transaction", ["station_id", "connector_id", "started_at"], unique=False
     )
     op.create_index(
+        "core_transaction_by_receipt",
+        "core_transaction",
+        ["station_id", "connector_id", "start_received_at"],
+        unique=False,
+    )
+    op.create_index(
         "core_transaction_by_remote_start",
         "core_transaction",
         ["remote_start_id"],
