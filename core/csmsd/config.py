@@ -1,7 +1,8 @@
 """The configuration: what can be set, with its defaults. Where the values come from is `csmsd.cli.settings`' business.
 
 Every key works as TOML (`[limits] call_timeout = 30`), environment variable (`CSMSD_LIMITS_CALL_TIMEOUT=30`) and flag
-(`--limits-call-timeout 30`). Unknown keys are errors that name the nearest known one.
+(`--limits-call-timeout 30`). Unknown keys are errors that name the nearest known one. The text in a key's annotation is
+its help, in `csmsd run --help` and in the template that `csmsd config init` writes; plugins may do the same.
 """
 
 from __future__ import annotations
@@ -15,89 +16,116 @@ from msgspec import Meta, field
 from csmsd.ocpp.decoding import Tolerance
 
 Seconds = Annotated[float, Meta(gt=0)]
+SecondsOrNever = Annotated[float, Meta(ge=0)]
+Days = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+CountOrNone = Annotated[int, Meta(ge=0)]
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where csmsd listens. Addresses are `host:port`, `[v6]:port` or `:port` (all interfaces)."""
 
-    ocpp: str = "127.0.0.1:9000"  # stations, unencrypted; "" = off
-    ocpp_tls: str = ""  # stations, TLS; "" = off
-    http: str = "127.0.0.1:8080"  # API and UI; "" = off
-    paths: tuple[str, ...] = ("/ocpp", "")  # endpoint paths before the identity; "" = ws://host:port/<identity> (WS-03)
-    certificate: tuple[Path, ...] = ()  # PEM chains for ocpp_tls; one per key type (SEC-06)
-    private_key: tuple[Path, ...] = ()  # in the same order
-    allow_plain: bool = False  # unencrypted listeners on other than loopback addresses (WS-40)
-    public_url: str = ""  # what stations are told, if csmsd stands behind something: "wss://charge.example/ocpp"
+    ocpp: Annotated[str, "Stations, unencrypted; empty = off."] = "127.0.0.1:9000"
+    ocpp_tls: Annotated[str, "Stations, TLS; empty = off."] = ""
+    http: Annotated[str, "API and UI; empty = off."] = "127.0.0.1:8080"
+    # WS-03: the empty one admits ws://host:port/<identity>.
+    paths: Annotated[tuple[str, ...], "Endpoint paths before the identity; an empty one = directly below the host."] = (
+        "/ocpp",
+        "",
+    )
+    # SEC-06
+    certificate: Annotated[tuple[Path, ...], "PEM chains for ocpp_tls, one per key type."] = ()
+    private_key: Annotated[tuple[Path, ...], "Their private keys, in the same order."] = ()
+    allow_plain: Annotated[bool, "Allow unencrypted listeners on other than loopback addresses."] = False  # WS-40
+    public_url: Annotated[str, "What stations are told if csmsd stands behind something: wss://charge.example/ocpp"] = (
+        ""
+    )
 
 
 class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who may connect as a station."""
 
-    authentication: Literal["required", "optional", "none"] = "required"  # optional: stations with a secret must show it
-    unknown_stations: Literal["refuse", "register"] = "refuse"  # register: at first contact, trial mode (WS-07)
-    unknown_identity: Literal["uniform", "404"] = "uniform"  # what an unknown identity is told (C-40)
-    subprotocol_mismatch: Literal["reject", "accept_and_close"] = "reject"  # WS-11
-    realm: str = "csmsd"
+    authentication: Annotated[
+        Literal["required", "optional", "none"],
+        "Optional: stations that have a password must show it, others need none.",
+    ] = "required"
+    unknown_stations: Annotated[Literal["refuse", "register"], "Register: at first contact, for trials."] = (
+        "refuse"  # WS-07
+    )
+    unknown_identity: Annotated[
+        Literal["uniform", "404"], "What an unknown identity is told: what everybody is told, or 404."
+    ] = "uniform"  # C-40
+    subprotocol_mismatch: Annotated[
+        Literal["reject", "accept_and_close"], "What becomes of a station that does not offer ocpp1.6."
+    ] = "reject"  # WS-11
+    realm: Annotated[str, "The realm in the WWW-Authenticate header."] = "csmsd"
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Protections. Times in seconds, sizes in bytes."""
 
-    message_bytes: Annotated[int, Meta(ge=1024)] = 1_048_576
-    fragments: Count = 64
-    head_bytes: Annotated[int, Meta(ge=1024)] = 16_384
-    head_lines: Count = 64
-    handshake_timeout: Seconds = 5.0
-    write_timeout: Seconds = 10.0
-    close_timeout: Seconds = 5.0
-    message_timeout: Seconds = 30.0  # a message that has begun must be complete by then
-    ping_interval: Annotated[float, Meta(ge=0)] = 60.0  # 0 = never (WS-33)
-    pong_timeout: Seconds = 20.0
-    frames_per_second: Count = 2_000  # of one station; beyond it csmsd reads more slowly
-    send_buffer: Annotated[int, Meta(ge=65_536)] = 4_194_304
-    unauthenticated: Count = 1_000  # connections that have not been let in yet
-    unauthenticated_per_address: Count = 200
-    connects_per_second: Count = 2_000
-    failures_per_minute: Count = 20  # refused log-ins of one address, before it has to wait (WS-25)
-    connections: Count = 100_000
-    waiting_calls: Count = 8  # of one station, at which csmsd stops reading from it
-    waiting_calls_hard: Count = 64  # ... at which it is closed
-    malformed_per_minute: Annotated[int, Meta(ge=0)] = 60  # close 1002 beyond; 0 = never (RPC-35)
-    call_timeout: Seconds = 60.0  # for a station's answer to a command (RPC-23)
-    answer_timeout: Seconds = 20.0  # for our answer to a station's CALL
-    hook_timeout: Seconds = 5.0  # for one async implementation
-    quarantine_after: Count = 10  # consecutive failures of a plugin
-    pool_tasks: Count = 256
-    drain_timeout: Seconds = 10.0
+    message_bytes: Annotated[int, Meta(ge=1024), "The longest message of a station."] = 1_048_576
+    fragments: Annotated[Count, "The most fragments of one message."] = 64
+    head_bytes: Annotated[int, Meta(ge=1024), "The longest head of an HTTP request."] = 16_384
+    head_lines: Annotated[Count, "The most lines of one."] = 64
+    handshake_timeout: Annotated[Seconds, "For TLS, and again for the upgrade."] = 5.0
+    write_timeout: Annotated[Seconds, "For a station to take what it is sent."] = 10.0
+    close_timeout: Annotated[Seconds, "For the closing handshake."] = 5.0
+    message_timeout: Annotated[Seconds, "A message that has begun must be complete by then."] = 30.0
+    ping_interval: Annotated[SecondsOrNever, "Between WebSocket pings; 0 = never."] = 60.0  # WS-33
+    pong_timeout: Annotated[Seconds, "For the answer to a ping."] = 20.0
+    silence_timeout: Annotated[
+        Seconds, "Of a station that answers no pings: closed beyond, or beyond 3 heartbeat intervals."
+    ] = 3_600.0
+    frames_per_second: Annotated[Count, "Of one station; beyond it csmsd reads more slowly."] = 2_000
+    send_buffer: Annotated[int, Meta(ge=65_536), "What may wait to be sent to one station."] = 4_194_304
+    unauthenticated: Annotated[Count, "Connections that have not been let in yet."] = 1_000
+    unauthenticated_per_address: Annotated[Count, "The same, of one address."] = 200
+    connects_per_second: Annotated[Count, "New connections."] = 2_000
+    failures_per_minute: Annotated[Count, "Refused log-ins of one address before it has to wait."] = 20  # WS-25
+    connections: Annotated[Count, "Connections in total."] = 100_000
+    waiting_calls: Annotated[Count, "Of one station, at which csmsd stops reading from it."] = 8
+    waiting_calls_hard: Annotated[Count, "Of one station, at which it is closed."] = 64
+    malformed_per_minute: Annotated[CountOrNone, "Malformed frames of one station, then it is closed; 0 = never."] = (
+        60  # RPC-35
+    )
+    call_timeout: Annotated[Seconds, "For a station's answer to a command."] = 60.0  # RPC-23
+    answer_timeout: Annotated[Seconds, "For our answer to a station."] = 20.0
+    hook_timeout: Annotated[Seconds, "For one asynchronous implementation of a hook."] = 5.0
+    quarantine_after: Annotated[Count, "Consecutive failures of a plugin, then it is put aside."] = 10
+    pool_tasks: Annotated[Count, "Asynchronous implementations that run at the same time."] = 256
+    drain_timeout: Annotated[Seconds, "For stations to be answered and sent away when csmsd stops."] = 10.0
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where things are stored, and for how long."""
 
-    url: str = ""  # "" = sqlite in data_dir; "sqlite:////path/csmsd.db", "postgresql://user@host/database"
-    auto_migrate: bool = True  # upgrade the schema at start; False: `csmsd db upgrade` does it
-    readers: Count = 4
-    journal: bool = True
-    journal_retention_days: Annotated[float, Meta(ge=0)] = 30.0  # 0 = for ever
-    attempt_retention_days: Annotated[float, Meta(ge=0)] = 7.0
-    journal_max_rows: Annotated[int, Meta(ge=0)] = 5_000_000  # 0 = no limit
+    url: Annotated[str, "sqlite:////path/csmsd.db or postgresql://user@host/database; empty = SQLite in data_dir."] = ""
+    auto_migrate: Annotated[bool, "Upgrade the schema at start; else `csmsd db upgrade` does it."] = True
+    readers: Annotated[Count, "Connections for reading."] = 4
+    journal: Annotated[bool, "Keep every exchange with stations."] = True
+    journal_retention_days: Annotated[Days, "For how long; 0 = for ever."] = 30.0
+    attempt_retention_days: Annotated[Days, "For how long attempts to connect are kept; 0 = for ever."] = 7.0
+    journal_max_rows: Annotated[CountOrNone, "How many exchanges are kept; 0 = no limit."] = 5_000_000
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it. `plugin` holds each plugin's own table, decoded by that plugin's `config_type`."""
 
-    plugins: tuple[Any, ...] = ("core", "web")  # names, or Plugin classes of an embedding program; later ones are asked first
-    data_dir: Path = Path("data")
-    transport: Literal["auto", "reactor", "trio-websocket"] = "auto"
-    tolerance: Tolerance = Tolerance.LENIENT
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["text", "json"] = "text"
+    # Names, or Plugin classes of an embedding program.
+    plugins: Annotated[tuple[Any, ...], "Which plugins take part; later ones are asked first."] = ("core", "web")
+    data_dir: Annotated[Path, "Where csmsd keeps its files; relative to the working directory."] = Path("data")
+    transport: Annotated[
+        Literal["auto", "reactor", "trio-websocket"], "How sockets are served; auto: the reactor where epoll exists."
+    ] = "auto"
+    tolerance: Annotated[Tolerance, "How much of what stations do wrong is put up with."] = Tolerance.LENIENT
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], "What is logged, on standard error."] = "info"
+    log_format: Annotated[Literal["text", "json"], "How: for people, or one JSON object a line."] = "text"
     listen: Listen = field(default_factory=Listen)
     access: Access = field(default_factory=Access)
     limits: Limits = field(default_factory=Limits)
     store: StoreConfig = field(default_factory=StoreConfig)
-    plugin: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plugin: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
     @property
     def store_url(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from csmsd._kernel.hooks import Step
+from csmsd._kernel.judgement import is_promise
 from csmsd.errors import Bug, OutcomeUnknown, StoreError, StoreUnavailable, WriteFailed
 from csmsd.journal import Decision, Exchange, Outcome
 from csmsd.ocpp.errors import InternalError, NotSupported, OcppError
@@ -103,7 +104,7 @@ class CallInHand:
                 self._start_job(step)
                 return None
             try:
-                answer = step.call(self._caller.station, self._request, self._arrival)
+                answer: Any = step.call(self._caller.station, self._request, self._arrival)
             except OcppError:
                 hooks.worked(step)
                 self._note(step.plugin, "refused")
@@ -115,7 +116,7 @@ class CallInHand:
                 hooks.failed(step, error)
                 self._note(step.plugin, "failed", type(error).__name__)
                 continue
-            if type(answer) is Pending:
+            if is_promise(answer):
                 if not answer.is_settled:
                     self._note(step.plugin, "pending")
                     answer.when_settled(self._settled)
@@ -157,7 +158,7 @@ class CallInHand:
             return  # the station has left: nobody is asked any more, and nobody is blamed
         assert self._route is not None
         step, hooks = self._route.plan[self._next - 1], self._kernel.hooks
-        if type(answer) is Pending:
+        if is_promise(answer):
             self._note(step.plugin, "pending")
             answer.when_settled(self._settled)
         elif type(answer) is self._route.action.response or isinstance(error, (OcppError, StoreError)):
@@ -186,14 +187,16 @@ class CallInHand:
 
     def _check_silence(self, step: Step, answer: object) -> None:
         """None means `not mine`; anything else of a wrong type is a bug of the plugin."""
+        kind = type(answer).__name__
         if answer is None:
             self._kernel.hooks.worked(step)
             self._note(step.plugin, "passed over")
             return
         if isinstance(answer, CoroutineType):
             answer.close()
-        self._kernel.hooks.failed(step, f"answered {type(answer).__name__}")
-        self._note(step.plugin, "failed", f"answered {type(answer).__name__}")
+        complaint = f"answered {kind}"
+        self._kernel.hooks.failed(step, complaint)
+        self._note(step.plugin, "failed", complaint)
 
     # -- the ways out ------------------------------------------------------------------------------
 

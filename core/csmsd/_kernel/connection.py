@@ -91,11 +91,16 @@ class Connection:
         self._session = Session()
         self._outgoing: OutgoingCalls | None = None  # most stations are never called
         self._current: Call | None = None  # the CALL in hand
-        self._waiting = NOBODY  # CALLs behind it, in order of arrival (RPC-22)
+        self._waiting: deque[Waiting] = NOBODY  # CALLs behind it, in order of arrival (RPC-22)
         self._job: Job | None = None  # the task that handles the CALL in hand, if any
         self._after_reply: list[Callable[[], None]] = []
         self._is_paused = self._is_draining = self._is_retired = False
         self._malformed, self._malformed_until = 0, 0.0
+
+    @property
+    def is_pinged(self) -> bool:
+        """Does the backend find out by pings whether the station is still there (WS-33)?"""
+        return self._link.answers_pings
 
     @property
     def record(self) -> StationRecord:

@@ -9,25 +9,31 @@ from typing import Any
 from csmsd._kernel.hooks import Step
 from csmsd._kernel.judgement import PASS_OVER, Judge
 from csmsd._kernel.pool import Pool
+from csmsd.station import Station
 
-AT_ONCE = 8  # calls of one plugin
+AT_ONCE = 8  # calls of one plugin, each of another station
 QUEUE = 10_000  # further calls of one plugin; beyond them it misses some
 log = logging.getLogger("csmsd.hooks")
+
+
+Letter = tuple[Step, tuple[Any, ...]]
 
 
 class _Mailbox:
     """What one plugin has not been told yet."""
 
-    __slots__ = ("is_missing_some", "running", "waiting")
+    __slots__ = ("behind", "is_missing_some", "running", "size", "waiting")
 
     def __init__(self) -> None:
         self.running = 0
-        self.waiting: deque[tuple[Step, tuple[Any, ...]]] = deque()
+        self.size = 0  # letters that have not been started
+        self.waiting: deque[Letter] = deque()  # at most one of each station
+        self.behind: dict[str, deque[Letter]] = {}  # what a station has behind the one that runs or waits
         self.is_missing_some = False
 
 
 class Deliveries:
-    """Calls that nobody waits for, started in order of arrival for each plugin."""
+    """Calls that nobody waits for: of one station one after the other, of many stations several at once."""
 
     def __init__(self, pool: Pool, judge: Judge) -> None:
         self._pool, self._judge = pool, judge
@@ -38,28 +44,51 @@ class Deliveries:
         mailbox = self._mailboxes.get(step.plugin)
         if mailbox is None:
             mailbox = self._mailboxes[step.plugin] = _Mailbox()
-        if mailbox.running < AT_ONCE:
-            self._start(mailbox, step, arguments)
-        elif len(mailbox.waiting) < QUEUE:
-            mailbox.waiting.append((step, arguments))
-        elif not mailbox.is_missing_some:
-            mailbox.is_missing_some = True
-            log.error("plugin %s is too slow in %s: it is not told everything any more", step.plugin, step.hook)
+        if mailbox.size >= QUEUE:
+            if not mailbox.is_missing_some:
+                mailbox.is_missing_some = True
+                log.error("plugin %s is too slow in %s: it is not told everything any more", step.plugin, step.hook)
+            return
+        mailbox.size += 1
+        station_id = _station_of(arguments)
+        if station_id is not None:
+            if (behind := mailbox.behind.get(station_id)) is not None:
+                behind.append((step, arguments))
+                return
+            mailbox.behind[station_id] = deque()
+        mailbox.waiting.append((step, arguments))
+        self._go_on(mailbox)
 
     def forget(self, plugin: str) -> None:
         """Tell it nothing more; calls that have begun end by themselves."""
         mailbox = self._mailboxes.pop(plugin, None)
         if mailbox is not None:
             mailbox.waiting.clear()
+            mailbox.behind.clear()
+
+    def _go_on(self, mailbox: _Mailbox) -> None:
+        while mailbox.waiting and mailbox.running < AT_ONCE:
+            self._start(mailbox, *mailbox.waiting.popleft())
+        if not mailbox.size:
+            mailbox.is_missing_some = False
 
     def _start(self, mailbox: _Mailbox, step: Step, arguments: tuple[Any, ...]) -> None:
         def done(answer: Any, error: BaseException | None) -> None:
             mailbox.running -= 1
             self._judge(step, answer, error, PASS_OVER)
-            if mailbox.waiting:
-                self._start(mailbox, *mailbox.waiting.popleft())
-            else:
-                mailbox.is_missing_some = False
+            if station_id is not None and (behind := mailbox.behind.get(station_id)) is not None:
+                if behind:
+                    mailbox.waiting.append(behind.popleft())
+                else:
+                    del mailbox.behind[station_id]
+            self._go_on(mailbox)
 
+        station_id = _station_of(arguments)
         mailbox.running += 1
+        mailbox.size -= 1
         self._pool.start(step.call, arguments, step.timeout, done)
+
+
+def _station_of(arguments: tuple[Any, ...]) -> str | None:
+    """The station that a call is about: its first argument, if that is one."""
+    return arguments[0].id if arguments and isinstance(arguments[0], Station) else None

@@ -34,6 +34,7 @@ from csmsd._kernel.pool import Pool
 from csmsd._kernel.recorder import Recorder
 from csmsd._kernel.registry import Registry
 from csmsd._kernel.retention import Retention
+from csmsd._kernel.silence import close_silent
 from csmsd._kernel.stationbook import StationBook
 from csmsd._kernel.stationstates import StationStates
 from csmsd._kernel.storage import migrate
@@ -160,6 +161,8 @@ class House(Host):
         await self.desk.open()
         await nursery.start(self.hashing.serve)
         nursery.start_soon(self.attempts.run)
+        silence = self.config.limits.silence_timeout
+        nursery.start_soon(close_silent, self.registry, self.book, self.env, silence)
         nursery.start_soon(Retention(self.store, self.env, self.config.store).run)
         self.plugin_set.add(loaded)
         await self.plugin_set.start()

@@ -27,6 +27,11 @@ class Occupant(Protocol):
         """The handle others have."""
         ...
 
+    @property
+    def is_pinged(self) -> bool:
+        """Are pings answered, so that its silence is found out without us?"""
+        ...
+
     def retire(self, reason: str) -> None:
         """Be deaf from now on; finish what has arrived; then go."""
 

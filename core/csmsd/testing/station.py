@@ -39,6 +39,7 @@ class TestStation:
         self.calls: list[Call] = []  # those that were commands
         self.closed: tuple[int, str] | None = None
         self.is_paused = False
+        self.answers_pings = False  # as far as csmsd knows; no pings come this way
         self.behaviour: dict[str, Behaviour | Answer] = {}  # by action: how commands are answered; else NotImplemented
         self._receiver: Receiver | None = None
         self._answers: dict[str | int | float, CallResult | CallError] = {}
@@ -160,7 +161,7 @@ class TestStation:
         if call.action not in self.behaviour:
             return
         behaviour: Any = self.behaviour[call.action]
-        answer = behaviour(call) if callable(behaviour) else behaviour
+        answer: Any = behaviour(call) if callable(behaviour) else behaviour
         if answer is not None:
             self._inbox.append(_reply(call, answer))
             trio.lowlevel.current_trio_token().run_sync_soon(self._pump)
@@ -179,3 +180,8 @@ class StationLink:
         self._station = station
         self.send = station.send_message
         self.pause, self.resume, self.close = station.pause, station.resume, station.close
+
+    @property
+    def answers_pings(self) -> bool:
+        """See Link."""
+        return self._station.answers_pings

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from csmsd.errors import InvalidPayload
 from csmsd_core.commands import CHANGE_CONFIGURATION, COMMANDS, GET_CONFIGURATION, RESET
 from csmsd_core.messages import ChangeConfiguration, Reset
-from csmsd_core.redaction import mask_authorization_key
+from csmsd_core.redaction import MASKED_KEY, mask_authorization_key
 
 SECRET = "4f43415f4f"
 
@@ -57,6 +57,7 @@ def test_what_cannot_be_read_is_not_shown(payload: bytes) -> None:
 @pytest.mark.req("RPC-37")
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.text())))
 def test_what_holds_no_secret_is_shown_as_it_is(payload: dict[str, Any]) -> None:
+    assume(all(str(value).strip().lower() != MASKED_KEY for value in payload.values()))
     raw = json.dumps(payload).encode()
     assert mask_authorization_key(raw) == raw
 

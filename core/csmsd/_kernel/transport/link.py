@@ -27,6 +27,11 @@ Contexts = Mapping[str, ssl.SSLContext | None]
 class Link(Protocol):
     """What a backend gives a connection."""
 
+    @property
+    def answers_pings(self) -> bool:
+        """Has it ever answered one? Then the backend judges its silence; else its other traffic counts (WS-33)."""
+        ...
+
     def send(self, message: bytes) -> None:
         """Send one text message, in order; buffered within the backend's limits, then aborted."""
 

@@ -155,6 +155,11 @@ class StreamLink:
             return f"closed with {code}: {reason}"
         return f"closed by the station with {code} {reason}".rstrip()
 
+    @property
+    def answers_pings(self) -> bool:
+        """See Link."""
+        return self._screen.has_ponged
+
     async def _keep_alive(self) -> None:
         """Many stations never answer a ping: those are judged by their other traffic, by others (WS-33)."""
         while True:

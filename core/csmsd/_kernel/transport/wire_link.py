@@ -192,6 +192,11 @@ class WireLink(Wire):
 
     # -- deadlines --------------------------------------------------------------------------------------
 
+    @property
+    def answers_pings(self) -> bool:
+        """See Link."""
+        return self._has_ponged
+
     def _ping(self) -> None:
         self._is_heard = False
         self._write(frame(PING, b""))
