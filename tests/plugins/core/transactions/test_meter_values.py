@@ -260,3 +260,13 @@ async def test_intervals_exports_and_offers_are_not_taken_for_the_register_or_a_
     (found,) = await bench.transactions.readings_at("CP-1", 1, **FOREVER)
     assert (found.energy_wh, found.power_w, found.current_ma) == (None, None, None)
     assert len(found.samples) == 5
+
+
+@pytest.mark.req("MV-15", "TX-28")
+async def test_missing_samples_spoil_no_transaction(bench: Any, element: Any) -> None:
+    id_ = await bench.start(meter=1000)
+    await bench.meter(element(NOON + MINUTE, "1010"), reference=id_)
+    await bench.stop(id_, meter=9000, at=NOON + 5 * HOUR)  # hours without a sample
+    stored = await bench.transactions.find(id_)
+    assert (stored.energy_wh, stored.flags) == (8000, ())
+    assert [each.energy_wh for each in await bench.transactions.readings(id_)] == [1010]
