@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -67,7 +67,7 @@ class Events:
     @contextmanager
     def watch(
         self, kinds: frozenset[str] = frozenset(), station_id: str | None = None, capacity: int = 1000
-    ) -> Iterator[trio.MemoryReceiveChannel[Event]]:
+    ) -> Generator[trio.MemoryReceiveChannel[Event], None, None]:
         """Receive events until the block ends; no kinds means all of them."""
         subscription = Subscription(kinds, station_id, capacity)
         self._subscriptions.add(subscription)

@@ -20,11 +20,11 @@ Registration = Literal["Accepted", "Pending", "Rejected"]
 
 
 class StationRecord(msgspec.Struct, frozen=True):
-    """What csmsd knows of a station whether it is connected or not. The registration belongs here, not to a connection."""
+    """What csmsd knows of a station, connected or not. The registration belongs here, not to a connection (BOOT-10)."""
 
     id: str  # the identity, byte for byte as in its URL after decoding (WS-06)
     registration: Registration = "Accepted"  # what the operator decided
-    announced: Registration | None = None  # what a BootNotification.conf last told it; in force until the next (BOOT-11)
+    announced: Registration | None = None  # what the last BootNotification.conf told it; in force until the next
     security_profile: int | None = None  # 0..3; None: the listener decides (SEC-02)
     tolerance: Tolerance | None = None  # None: as configured (VAL-17)
     accept_long_message_ids: bool = False  # RPC-15
@@ -62,6 +62,7 @@ class Line(Protocol):
 
     def submit(self, command: AnyCommand, request: Any) -> Pending[Any]:
         """Send as soon as the line is free and no CALL of the station is in hand (RPC-26)."""
+        ...
 
     def close(self, code: int, reason: str) -> None:
         """End the connection."""
@@ -84,7 +85,8 @@ class Station:
         security_profile: int,
     ) -> None:
         self.id, self._line, self._stations = station_id, line, stations
-        self.connected_at, self.peer, self.listener, self.security_profile = connected_at, peer, listener, security_profile
+        self.connected_at, self.peer = connected_at, peer
+        self.listener, self.security_profile = listener, security_profile
 
     @property
     def record(self) -> StationRecord:
@@ -167,7 +169,7 @@ class Stations(ABC):
 
 
 class Credentials(ABC):
-    """The secrets of stations: written, staged and verified, never read. Values are what SEC-30..SEC-34 call passwords."""
+    """The secrets of stations: written, staged and verified, never read. They are the passwords of SEC-30..SEC-34."""
 
     @abstractmethod
     def generate(self) -> str:
