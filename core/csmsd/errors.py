@@ -101,5 +101,5 @@ class OutcomeUnknown(StoreError):
     """COMMIT was sent and its answer was lost: stored or not, nobody knows. A retry finds out by its natural key."""
 
 
-# What a plugin, a peer or a callback may throw at us and we survive. Cancelled and KeyboardInterrupt are not among them.
+# What a plugin, a peer or a callback may throw at us and we survive; Cancelled and KeyboardInterrupt are not.
 Bug = (Exception, SystemExit)

@@ -33,7 +33,7 @@ class Hooks(ABC):
 
     @abstractmethod
     async def decide(self, fallback: T, spec: Callable[P, Awaitable[T | None]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The first answer; a plugin that fails or is too slow answers `fallback`, and so does silence (fail closed)."""
+        """The first answer; who fails or is too slow answers `fallback`, and so does silence (fail closed)."""
 
     @abstractmethod
     async def gather(self, spec: Callable[P, Awaitable[T | None]], *args: P.args, **kwargs: P.kwargs) -> list[T]:
@@ -121,7 +121,7 @@ class CommandRecord(msgspec.Struct, frozen=True):
 
 
 class Commands(ABC):
-    """Commands by name, stored before they are sent, so that a repeated submission is harmless and an outcome is never lost."""
+    """Commands by name, stored before they are sent: repeating a submission is harmless, no outcome is lost."""
 
     @property
     @abstractmethod

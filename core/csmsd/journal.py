@@ -1,4 +1,4 @@
-"""The journal: every exchange with a station, why it was answered so, and what was wrong with it. Secrets are masked."""
+"""The journal: every exchange with a station, why it was answered so, what was wrong with it. Secrets are masked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     action: str
     request: str  # the payload's JSON text, redacted; of a malformed frame: its text, shortened
     response: str | None  # the answer's payload, redacted; of a CALLERROR its description; None: there was none
-    error: str  # CALLERROR code; "" for a CALLRESULT; "timeout", "disconnected", "malformed", "late", "unstored" without answer
+    error: str  # CALLERROR code; "" for a CALLRESULT; else "timeout", "disconnected", "malformed", "late", "unstored"
     at: datetime  # when the CALL arrived or was put on the line
     microseconds: int  # until it was answered or given up
     deviations: tuple[Deviation, ...] = ()

@@ -67,7 +67,7 @@ class Pending(Generic[T]):
     @overload
     def then(self, function: Callable[[T], S]) -> Pending[S]: ...
     def then(self, function: Callable[[T], Any]) -> Pending[Any]:
-        """The pending result of `function(value)`; what it raises becomes the error; a Pending it returns is waited for."""
+        """The pending result of `function(value)`; what it raises is the error; a Pending it returns is waited for."""
         result: Pending[Any] = Pending()
 
         def forward(value: Any, error: BaseException | None) -> None:

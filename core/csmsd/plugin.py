@@ -1,6 +1,6 @@
 """Plugin: the base class of every plugin, built-in or not.
 
-What is constant is declared on the class (the class is the manifest: `csmsd plugins` reads it without an instance); what
+What is constant is declared on the class, which is the manifest: `csmsd plugins` reads it without an instance. What
 happens is a method marked with `@hookimpl`.
 """
 
