@@ -49,12 +49,12 @@ PAGE = (
     .order_by(tag.c.id_tag_key)
     .limit(sa.bindparam("count"))
 )
-PUT = upsert(tag, keep=("created_at",))
+PUT = upsert(tag)
 DELETE = sa.delete(tag).where(tag.c.id_tag_key == sa.bindparam("key"))
 
 
 def put_tags(connection: sa.Connection, rows: Sequence[Tag]) -> Sequence[None]:
-    """Create or replace id tags; the moment of creation stays."""
+    """Create or replace id tags."""
     connection.execute(
         PUT[connection.dialect.name],
         [{"id_tag_key": folded(row.id_tag), **msgspec.structs.asdict(row)} for row in rows],

@@ -8,12 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 
-def upsert(
-    table: sa.Table, *, only: Collection[str] | None = None, keep: Collection[str] = ()
-) -> Mapping[str, sa.Insert]:
-    """By dialect: write a row; if its key exists, replace all columns, or `only` some, without those to `keep`."""
-    names = [column.name for column in table.c if not column.primary_key and column.name not in keep]
-    changed = [name for name in names if only is None or name in only]
+def upsert(table: sa.Table, *, only: Collection[str] = ()) -> Mapping[str, sa.Insert]:
+    """By dialect: write a row; if its key exists, replace all other columns, or `only` some."""
+    names = [column.name for column in table.c if not column.primary_key]
+    changed = [name for name in names if not only or name in only]
     key = [column.name for column in table.primary_key]
     return {
         "sqlite": (lite := sqlite.insert(table)).on_conflict_do_update(

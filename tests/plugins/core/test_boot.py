@@ -10,8 +10,10 @@ import pytest
 import sqlalchemy as sa
 import trio
 
-from csmsd.errors import CallRefused
+from csmsd.errors import CallRefused, StoreUnavailable
 from csmsd.hookspecs import hookimpl
+from csmsd.pending import Pending
+from csmsd.station import Arrival
 from csmsd_core import (
     GET_CONFIGURATION,
     REMOTE_START_TRANSACTION,
@@ -125,6 +127,16 @@ async def test_a_decision_counts_when_a_boot_has_told_it_and_survives_a_restart(
     assert station.refusal("StopTransaction") == "SecurityError"
     house = await open_house()
     assert (await house.connect()).refusal("StopTransaction") == "SecurityError"
+
+
+@pytest.mark.req("BOOT-11", "TX-04")
+async def test_a_decision_that_could_not_be_stored_is_not_told(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    station = await house.connect()
+    failed: Pending[Any] = Pending()
+    failed.settle(error=StoreUnavailable("the disk is full"))
+    monkeypatch.setattr(house.stations, "announce", lambda *_: failed)
+    with pytest.raises(StoreUnavailable):
+        await house.core.boots.answer(station.station, BOOT, Arrival("1", house.env.now(), b"{}"))
 
 
 @pytest.mark.req("BOOT-11")
