@@ -58,7 +58,7 @@ class ConnectRequest:
 
 
 class Verdict(NamedTuple):
-    """The answer to `authenticate_station`. Refusals look the same from outside (WS-14); `cause` is for the operator."""
+    """The answer to `authenticate_station`. Refusals look alike from outside (WS-14); `cause` is for the operator."""
 
     is_admitted: bool
     cause: str = ""  # for a refusal: one sentence, without secrets
