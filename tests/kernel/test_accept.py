@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 import pytest
 import trio
 import trio.testing
-from tests.kernel.conftest import RecordingDoor
 
 from csmsd._kernel.transport.accept import accept_batch, peer_name, serve_listener
-from csmsd._kernel.transport.listeners import Address, bind, bound_address, open_listeners, parse_address
+from csmsd._kernel.transport.listeners import open_listeners
 from csmsd.config import Listen
 from csmsd.errors import ConfigError
+from csmsd.listening import Address, bind, bound_address, parse_address
+from tests.kernel.conftest import RecordingDoor
 
 
 @dataclass

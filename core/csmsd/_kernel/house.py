@@ -44,7 +44,7 @@ from csmsd._kernel.throttle import Throttle
 from csmsd._kernel.timers import Wheel
 from csmsd._kernel.transport.accept import serve_listener
 from csmsd._kernel.transport.link import Admission, Backend, Link, WireLimits
-from csmsd._kernel.transport.listeners import bound_address, open_listeners
+from csmsd._kernel.transport.listeners import open_listeners
 from csmsd._kernel.transport.tls import context_of
 from csmsd._kernel.verbs import HookRunner
 from csmsd._kernel.watchdog import watch_the_loop
@@ -54,6 +54,7 @@ from csmsd.env import Env
 from csmsd.events import Events
 from csmsd.hookspecs import ConnectRequest, Metric, report_metrics
 from csmsd.host import Host
+from csmsd.listening import bound_address
 from csmsd.plugin import Migrations
 
 log = logging.getLogger("csmsd")

@@ -1,0 +1,98 @@
+"""The Litestar application: built from the kernel's routes and those of the plugins, as often as the plugin set changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from litestar import Litestar, Request, Response, Router
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
+
+from csmsd.errors import Bug
+from csmsd.host import Host
+from csmsd_web import (
+    routes_commands,
+    routes_journal,
+    routes_plugins,
+    routes_stations,
+    routes_system,
+    routes_tokens,
+)
+from csmsd_web.access import Access
+from csmsd_web.config import WebConfig
+from csmsd_web.problems import Problem, problem_of
+from csmsd_web.tokens import Tokens
+
+log = logging.getLogger("csmsd.web")
+
+PREFIX = "/api/v1"
+OWN_ROUTES: tuple[ControllerRouterHandler, ...] = (
+    *routes_stations.ROUTES,
+    *routes_commands.ROUTES,
+    *routes_journal.ROUTES,
+    *routes_plugins.ROUTES,
+    *routes_tokens.ROUTES,
+    *routes_system.ROUTES,
+)
+
+
+class Decoded:
+    """Path parameters are percent-decoded after routing, so that `A%2FB` is one segment (WS-04)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Decode what is text; bytes that are no UTF-8 name nothing."""
+        try:
+            scope["path_params"] = {
+                name: unquote(value, errors="strict") if isinstance(value, str) else value
+                for name, value in scope["path_params"].items()
+            }
+        except UnicodeDecodeError:
+            raise Problem(404, "not-found", "the path is not UTF-8") from None
+        await self._app(scope, receive, send)
+
+
+def build_app(
+    host: Host, config: WebConfig, tokens: Tokens, of_plugins: Sequence[Sequence[ControllerRouterHandler]]
+) -> Litestar:
+    """The application; routes of a plugin that do not fit are left out, and the log says so."""
+    try:
+        return _build(host, config, tokens, [route for routes in of_plugins for route in routes])
+    except Bug:
+        fitting: list[ControllerRouterHandler] = []
+        for routes in of_plugins:
+            try:
+                _build(host, config, tokens, [*fitting, *routes])
+            except Bug:
+                log.exception("routes of a plugin do not fit: %s are left out", routes)
+            else:
+                fitting.extend(routes)
+        return _build(host, config, tokens, fitting)
+
+
+def _build(host: Host, config: WebConfig, tokens: Tokens, more: Sequence[ControllerRouterHandler]) -> Litestar:
+    async def the_host() -> Host:
+        return host
+
+    async def the_tokens() -> Tokens:
+        return tokens
+
+    def explain(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        return problem_of(request, error, host.env)
+
+    return Litestar(
+        [Router(PREFIX, route_handlers=[*OWN_ROUTES, *more]), *routes_system.PROBES],
+        guards=[Access(tokens, config).check],
+        dependencies={"host": Provide(the_host), "tokens": Provide(the_tokens)},
+        exception_handlers={Exception: explain},
+        middleware=[DefineMiddleware(Decoded)],
+        request_max_body_size=config.request_bytes,
+        logging_config=None,
+        openapi_config=None,
+    )

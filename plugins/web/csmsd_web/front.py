@@ -1,0 +1,67 @@
+"""What every request passes first: raw paths, security headers, and the application that fits the plugin set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from csmsd.host import Host
+
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+DEFAULTS = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class Front:
+    """One ASGI application for as long as csmsd runs; the one behind it is replaced when plugins come and go."""
+
+    def __init__(self, host: Host, build: Callable[[], ASGIApp]) -> None:
+        self._host, self._build = host, build
+        self._plugins: tuple[object | None, ...] = ()
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message["headers"])
+                present = {name.lower() for name, _ in headers}
+                headers.extend(HEADERS)
+                headers.extend(pair for pair in DEFAULTS if pair[0] not in present)
+                message["headers"] = headers
+            await send(message)
+
+        raw: Any = scope.get("raw_path") or scope["path"].encode()
+        inner: Any = {**scope, "path": raw.partition(b"?")[0].decode("latin-1")}
+        await self.current()(inner, receive, send_with_headers)
+
+    def current(self) -> ASGIApp:
+        """The application for the plugins that are enabled now; a plugin that came back is another instance."""
+        plugins = tuple(self._host.plugins.get(status.name) for status in self._host.plugins.status())
+        if self._app is None or plugins != self._plugins:
+            self._app, self._plugins = self._build(), plugins
+        return self._app
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """The server's start and end are none of the application's business."""
+    while True:
+        message: Any = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,22 @@
+"""The hook that the web plugin offers. Implement it with `@hookimpl(optionalhook=True)`: it works without this plugin too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from litestar.types import ControllerRouterHandler
+
+from csmsd.hookspecs import hookspec
+
+
+@hookspec(colour="plain")
+def web_routes() -> Sequence[ControllerRouterHandler]:
+    """Asked when the web plugin starts, and again when the set of enabled plugins has changed.
+
+    Return Litestar handlers, controllers or routers; they are mounted under `/api/v1`. Each handler declares who may use
+    it: `scope="read"`, `"operate"`, `"admin"` or `"public"`; one without a scope is refused to everybody. Handlers find
+    the name of whoever calls in `request.user`, for the audit, and get unknown fields of a Struct with
+    `forbid_unknown_fields` reported with the nearest known name. Raise `litestar.exceptions.HTTPException`, or any
+    `csmsd.errors.CsmsdError`, for an answer in problem+json. If you raise here your routes are missing. Called often.
+    """
+    raise AssertionError

@@ -1,0 +1,94 @@
+"""What has been recorded of stations: exchanges, attempts to connect, deviations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from litestar import Request, get
+
+from csmsd.host import Host
+from csmsd.journal import Attempt, Decision, DeviationCount, Exchange, ExchangeFilter
+from csmsd.ocpp.decoding import Deviation
+from csmsd_web.paging import Limit, Page, link_after
+
+
+class DecisionView(msgspec.Struct, frozen=True):
+    """One step of the decision trace."""
+
+    plugin: str
+    outcome: str
+    microseconds: int
+    note: str
+
+
+class ExchangeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A CALL and what became of it; payloads are JSON texts as they were on the line, secrets masked."""
+
+    id: int
+    station_id: str
+    direction: Literal["in", "out"]
+    call_id: str
+    action: str
+    request: str
+    response: str | None
+    error: str
+    at: datetime
+    microseconds: int
+    deviations: tuple[Deviation, ...]
+    trace: tuple[DecisionView, ...]
+
+
+def view_of(exchange: Exchange) -> ExchangeView:
+    """An exchange as the API shows it."""
+    fields = {name: getattr(exchange, name) for name in exchange.__struct_fields__ if name != "trace"}
+    return ExchangeView(**fields, trace=tuple(map(_decision, exchange.trace)))
+
+
+def _decision(step: Decision) -> DecisionView:
+    return DecisionView(step.plugin, step.outcome, step.microseconds, step.note)
+
+
+@get("/stations/{station_id:str}/exchanges", scope="read", summary="Messages of a station", tags=["Journal"])
+async def list_exchanges(
+    request: Request[Any, Any, Any],
+    host: Host,
+    station_id: str,
+    action: str | None = None,
+    only_errors: bool = False,
+    only_deviating: bool = False,
+    limit: Limit = 100,
+    after: int | None = None,
+) -> Page[ExchangeView]:
+    """Newest first; also of a station that has been removed."""
+    wanted = ExchangeFilter(station_id, action, only_errors, only_deviating, before_id=after, limit=limit)
+    found = [view_of(exchange) for exchange in await host.journal.exchanges(wanted)]
+    return Page(found, link_after(request, found[-1].id) if len(found) == limit else None)
+
+
+@get("/stations/{station_id:str}/attempts", scope="read", summary="A station's attempts to connect", tags=["Journal"])
+async def list_attempts_of(host: Host, station_id: str, limit: Limit = 100) -> Page[Attempt]:
+    """Newest first."""
+    return Page(await host.journal.attempts(station_id=station_id, limit=limit))
+
+
+@get("/attempts", scope="read", summary="All attempts to connect", tags=["Journal"])
+async def list_attempts(host: Host, limit: Limit = 100) -> Page[Attempt]:
+    """Newest first, with the stage reached and the cause of a refusal."""
+    return Page(await host.journal.attempts(limit=limit))
+
+
+@get("/stations/{station_id:str}/deviations", scope="read", summary="A station's deviations", tags=["Journal"])
+async def list_deviations_of(host: Host, station_id: str) -> Page[DeviationCount]:
+    """How often it deviated from which rule, the most frequent first (VAL-17)."""
+    return Page(await host.journal.deviations(station_id=station_id))
+
+
+@get("/deviations", scope="read", summary="Deviations of all stations", tags=["Journal"])
+async def list_deviations(host: Host) -> Page[DeviationCount]:
+    """The most frequent first (VAL-17)."""
+    return Page(await host.journal.deviations())
+
+
+ROUTES = [list_exchanges, list_attempts_of, list_attempts, list_deviations_of, list_deviations]

@@ -1,0 +1,49 @@
+"""The plugin set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, get, post
+
+from csmsd.errors import PluginNotFound
+from csmsd.host import Host, PluginStatus
+from csmsd_web.paging import Page
+from csmsd_web.problems import Problem
+
+OWN_NAME = "web"
+
+
+@get("/plugins", scope="read", summary="List plugins", tags=["Plugins"])
+async def list_plugins(host: Host) -> Page[PluginStatus]:
+    """In the order registered."""
+    return Page(host.plugins.status())
+
+
+@post("/plugins/{name:str}/enable", scope="admin", summary="Enable a plugin", tags=["Plugins"], status_code=200)
+async def enable_plugin(request: Request[Any, Any, Any], host: Host, name: str) -> PluginStatus:
+    """Its tables are brought up to date and it is started; also one that was not in the configuration."""
+    await host.plugins.enable(name)
+    host.audit.record(request.user, "plugin.enable", name)
+    return status_of(host, name)
+
+
+@post("/plugins/{name:str}/disable", scope="admin", summary="Disable a plugin", tags=["Plugins"], status_code=200)
+async def disable_plugin(request: Request[Any, Any, Any], host: Host, name: str) -> PluginStatus:
+    """Calls in hand are finished; its tables stay; its routes are gone."""
+    if name == OWN_NAME:
+        raise Problem(409, "plugin-refused", "the web plugin cannot disable itself: take it out of the configuration")
+    await host.plugins.disable(name)
+    host.audit.record(request.user, "plugin.disable", name)
+    return status_of(host, name)
+
+
+def status_of(host: Host, name: str) -> PluginStatus:
+    """How one plugin is doing."""
+    for status in host.plugins.status():
+        if status.name == name:
+            return status
+    raise PluginNotFound(f"this csmsd has no plugin {name}")
+
+
+ROUTES = [list_plugins, enable_plugin, disable_plugin]

@@ -1,0 +1,54 @@
+"""API tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, delete, get, post
+from msgspec import Meta
+
+from csmsd_web.paging import Page
+from csmsd_web.problems import Problem
+from csmsd_web.tokens import Scope, Token, Tokens, UnknownToken
+
+
+class TokenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A token that is wanted; without `expires_at` it is good until it is revoked."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    scope: Scope = "read"
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class NewToken(msgspec.Struct, frozen=True):
+    """A new token; `text` is shown this once."""
+
+    token: Token
+    text: str
+
+
+@get("/tokens", scope="admin", summary="List API tokens", tags=["Access"])
+async def list_tokens(tokens: Tokens) -> Page[Token]:
+    """The oldest first; their texts cannot be shown."""
+    return Page(tokens.all())
+
+
+@post("/tokens", scope="admin", summary="Create an API token", tags=["Access"])
+async def create_token(request: Request[Any, Any, Any], tokens: Tokens, data: TokenBody) -> NewToken:
+    """The answer holds the token; nobody can read it again."""
+    token, text = await tokens.mint(data.name, data.scope, actor=request.user, expires_at=data.expires_at)
+    return NewToken(token, text)
+
+
+@delete("/tokens/{token_id:str}", scope="admin", summary="Revoke an API token", tags=["Access"])
+async def revoke_token(request: Request[Any, Any, Any], tokens: Tokens, token_id: str) -> None:
+    """It is no good from now on."""
+    try:
+        await tokens.revoke(token_id, actor=request.user)
+    except UnknownToken as error:
+        raise Problem(404, "unknown-token", str(error)) from None
+
+
+ROUTES = [list_tokens, create_token, revoke_token]
