@@ -29,7 +29,7 @@ class CoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     remote_start_grants: bool = True  # the id tag of a remote start is good for that station for a while (AUTH-10)
     remote_start_window: Annotated[float, Meta(gt=0)] = (
-        300.0  # ... this long; also how long a start is waited for (OP-11)
+        300.0  # ... at least this long; so long a start is waited for (OP-11)
     )
     refuse_on_warning: bool = False  # refuse commands that give rise to a warning instead of sending them (OP-02)
     transactions: TransactionRules = field(default_factory=TransactionRules)

@@ -27,21 +27,21 @@ from csmsd_core.upsert import upsert
 
 SECRET = re.compile(r"passw|secret|passphrase|private_?key", re.IGNORECASE)  # vendors' keys that should be write-only
 REMEMBERED = frozenset(  # kept in memory for every station: what warnings and plausibility need on the spot
-    {
-        "authorizationcacheenabled",
-        "connectortimeout",
-        "getconfigurationmaxkeys",
-        "metervaluesaligneddatamaxlength",
-        "metervaluessampleddatamaxlength",
-        "numberofconnectors",
-        "connectorphaserotationmaxlength",
-        "stoptxnaligneddatamaxlength",
-        "stoptxnsampleddatamaxlength",
-        "supportedfeatureprofiles",
-        "transactionmessageattempts",
-        "transactionmessageretryinterval",
-        "websocketpinginterval",
-    }
+    folded(name)
+    for name in (
+        "AuthorizationCacheEnabled",
+        "ConnectionTimeOut",
+        "ConnectorPhaseRotationMaxLength",
+        "GetConfigurationMaxKeys",
+        "MeterValuesAlignedDataMaxLength",
+        "MeterValuesSampledDataMaxLength",
+        "NumberOfConnectors",
+        "StopTxnAlignedDataMaxLength",
+        "StopTxnSampledDataMaxLength",
+        "TransactionMessageAttempts",
+        "TransactionMessageRetryInterval",
+        "WebSocketPingInterval",
+    )
 )
 
 

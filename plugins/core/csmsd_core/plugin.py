@@ -52,10 +52,10 @@ class CorePlugin(Plugin[CoreConfig]):
         self.expected = ExpectedMessages()
         self.clocks = Clocks(config)
         self.tags = Tags(host)
-        self.remote_starts = RemoteStarts(host, config)
+        self.configuration = ConfigurationMirror(host)
+        self.remote_starts = RemoteStarts(host, config, self._connection_timeout)
         self.authorization = Authorization(host, config, self.tags, self.remote_starts)
         self.boots = BootService(host, config, self.expected, self._background)
-        self.configuration = ConfigurationMirror(host)
         self.statuses = StatusService(host, self.clocks, self._number_of_connectors)
         self.transactions = Transactions(host, config.transactions)
         self._rotation = CredentialsRotation(host)
@@ -63,12 +63,15 @@ class CorePlugin(Plugin[CoreConfig]):
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Fill the memory before stations are let in."""
-        for part in (self.tags, self.remote_starts, self.configuration, self.statuses):
+        for part in (self.tags, self.configuration, self.remote_starts, self.statuses):
             await part.load()
         await self._background.serve(task_status)
 
     def _number_of_connectors(self, station_id: str) -> int | None:
         return self.configuration.number(station_id, "NumberOfConnectors")
+
+    def _connection_timeout(self, station_id: str) -> int | None:
+        return self.configuration.number(station_id, "ConnectionTimeOut")
 
     def warnings_for(self, command: AnyCommand, request: msgspec.Struct, station: Station) -> list[str]:
         """What all plugins have to say about a command before it is sent (OP-02)."""

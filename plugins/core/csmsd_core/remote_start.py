@@ -7,7 +7,7 @@ until the transaction that was started with it has ended (AUTH-10).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -28,6 +28,7 @@ State = Literal["sent", "accepted", "rejected", "failed", "started", "not starte
 
 
 FORGET_REQUEST_AFTER = 3600.0  # seconds; an answer later than that changes nothing any more
+PLUG_IN_MARGIN = 60.0  # seconds after ConnectionTimeOut
 SHORTEST_LOOK = 0.1  # seconds
 
 
@@ -134,9 +135,8 @@ def set_outcomes(connection: sa.Connection, rows: Sequence[OutcomeRow]) -> Seque
 class RemoteStarts:
     """The remote starts of one csmsd: those that may still start or have started a transaction that goes on."""
 
-    def __init__(self, host: Host, config: CoreConfig) -> None:
-        self._host, self._config = host, config
-        self._window = timedelta(seconds=config.remote_start_window)
+    def __init__(self, host: Host, config: CoreConfig, connection_timeout: Callable[[str], int | None]) -> None:
+        self._host, self._config, self._connection_timeout = host, config, connection_timeout
         self._waiting: dict[tuple[str, str], RemoteStart] = {}  # by station and folded id tag; the newest
         self._running: dict[int, tuple[str, str]] = {}  # by transaction
         self._permits: Counter[tuple[str, str]] = Counter()  # how often each is in `_running`
@@ -167,15 +167,13 @@ class RemoteStarts:
 
     async def prepare(self, station: Station, request: RemoteStartTransaction) -> None:
         """Store it before the station can act on it."""
-        now = self._host.env.now()
-        each = RemoteStart(
-            self._host.env.new_id(), station.id, request.id_tag, request.connector_id, now, now + self._window
-        )
+        now, window = self._host.env.now(), self._window(station.id)
+        each = RemoteStart(self._host.env.new_id(), station.id, request.id_tag, request.connector_id, now, now + window)
         await self._host.store.submit(add_remote_starts, each)
         self._sent[id(request)] = request, each
         key = (station.id, folded(request.id_tag))
         self._waiting[key] = each
-        self._watch(each.id, key, self._window)
+        self._watch(each.id, key, window)
         self._host.call_later(FORGET_REQUEST_AFTER, lambda: self._sent.pop(id(request), None))
 
     def answered(self, request: RemoteStartTransaction, response: RemoteStartTransactionResponse) -> None:
@@ -213,11 +211,16 @@ class RemoteStarts:
 
         return await self._host.store.read(read)
 
+    def _window(self, station_id: str) -> timedelta:
+        """As configured, but never shorter than the station lets its driver plug in (OP-11)."""
+        patience = self._connection_timeout(station_id) or 0
+        return timedelta(seconds=max(self._config.remote_start_window, patience + PLUG_IN_MARGIN))
+
     def _settle(self, request: RemoteStartTransaction, outcome: Outcome) -> None:
         _, each = self._sent.pop(id(request), (request, None))
         if each is None:
             return
-        valid_until = self._host.env.now() + self._window
+        valid_until = self._host.env.now() + self._window(each.station_id)
         self._host.store.submit_later(set_outcomes, OutcomeRow(each.id, outcome, valid_until))
         key = (each.station_id, folded(each.id_tag))
         waiting = self._waiting.get(key)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -20,6 +21,7 @@ from csmsd_core import (
     BootNotification,
     BootNotificationResponse,
     ChangeConfigurationResponse,
+    ClearCacheResponse,
     CorePlugin,
     DataTransfer,
     DataTransferResponse,
@@ -29,6 +31,7 @@ from csmsd_core import (
     IdTagInfo,
     KeyValue,
     RemoteStartTransactionResponse,
+    ResetResponse,
     StartTransaction,
     StartTransactionResponse,
     StatusNotification,
@@ -98,6 +101,29 @@ async def test_a_station_boots_reports_authorizes_charges_and_stops(csms: TestCs
     assert (await station.send("StopTransaction", end, StopTransactionResponse)).id_tag_info == accepted
     assert (await core_of(csms).transactions.find(start.transaction_id)).energy_wh == 600
     assert [each.connector_id for each in core_of(csms).statuses.of_station("CP-1")] == [0, 1, 2]
+
+
+@pytest.mark.req("BOOT-04", "BOOT-01")
+async def test_the_interval_is_called_interval(csms: TestCsms, autojump_clock: MockClock) -> None:
+    station = await csms.connect("CP-1", heartbeat_interval=7)
+    answer = await station.send_raw("BootNotification", BOOT)
+    assert set(msgspec.json.decode(answer)) == {"status", "currentTime", "interval"}
+
+
+@pytest.mark.req("OP-04", "RPC-20", "OP-03")
+async def test_commands_wait_for_each_other_and_can_be_waited_for(csms: TestCsms, autojump_clock: MockClock) -> None:
+    station, commands = await csms.connect("CP-1"), csms.host.commands
+    station.behaviour = {"Reset": None, "ClearCache": None}
+    records = [
+        await commands.submit("CP-1", action, payload, actor="op")
+        for action, payload in (("Reset", b'{"type":"Soft"}'), ("ClearCache", b"{}"))
+    ]
+    await trio.sleep(1)
+    assert [call.action for call in station.calls] == ["Reset"], "the second waits for the first"
+    await station.answer(await station.wait_for_call("Reset"), ResetResponse("Accepted"))
+    await station.answer(await station.wait_for_call("ClearCache"), ClearCacheResponse("Rejected"))
+    outcomes = [await commands.outcome(record.id) for record in records]
+    assert [bytes(each.result or b"") for each in outcomes] == [b'{"status":"Accepted"}', b'{"status":"Rejected"}']
 
 
 @pytest.mark.req("BOOT-20", "BOOT-31")

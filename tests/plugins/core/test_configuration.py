@@ -22,6 +22,7 @@ from csmsd_core import (
     KeyValue,
     hookspecs,
 )
+from csmsd_core.configuration import REMEMBERED
 from csmsd_core.configuration_keys import KEYS, PROFILES, known_key, max_length_key, of_profile
 from csmsd_core.configuration_values import as_boolean, as_integer, as_list, is_measurand, value_warning
 from csmsd_core.tables import configuration
@@ -87,7 +88,7 @@ async def test_a_key_in_another_spelling_is_the_same_key(house: Any) -> None:
     assert (await house.core.configuration.of_station("CP-1")).find("AuthorizeRemoteTxRequests").value == "true"
 
 
-@pytest.mark.req("CFG-03")
+@pytest.mark.req("CFG-03", "OPS-02")
 async def test_more_keys_than_the_station_takes_are_asked_for_in_several_requests(house: Any) -> None:
     station = await house.connect()
     await get(station, told(("GetConfigurationMaxKeys", "2")), "GetConfigurationMaxKeys")
@@ -211,6 +212,11 @@ def test_every_key_is_known_once_with_type_access_profile_and_meaning() -> None:
     assert [key.name for key in KEYS if key.access == "W"] == ["AuthorizationKey"]
     assert sum(key.is_required for key in of_profile("Core")) == 20
     assert known_key("VendorKey") is None, "a vendor's key is handled generically"
+
+
+@pytest.mark.req("CFG-13")
+def test_what_is_kept_in_memory_are_keys_of_the_catalogue() -> None:
+    assert all(known_key(name) is not None for name in REMEMBERED)
 
 
 @pytest.mark.req("CFG-04", "CFG-08", "CFG-13")

@@ -10,7 +10,11 @@ import trio
 
 from csmsd.errors import CallFailed, CallTimeout
 from csmsd_core import (
+    GET_CONFIGURATION,
     REMOTE_START_TRANSACTION,
+    GetConfiguration,
+    GetConfigurationResponse,
+    KeyValue,
     RemoteStartTransaction,
     RemoteStartTransactionResponse,
     StartTransaction,
@@ -122,6 +126,18 @@ async def test_a_remote_start_without_a_start_is_reported(house: Any) -> None:
         assert events.receive_nowait().station_id == "CP-1"
     (given_up,) = await house.core.remote_starts.of_station("CP-1")
     assert given_up.state(house.env.now()) == "not started"
+
+
+@pytest.mark.req("OP-11")
+async def test_a_station_with_a_long_connection_timeout_is_given_as_long_and_a_margin(house: Any) -> None:
+    station = await house.connect()
+    station.line.answers.append(GetConfigurationResponse((KeyValue("ConnectionTimeOut", readonly=False, value="900"),)))
+    await station.station.call(GET_CONFIGURATION, GetConfiguration())
+    await remote_start(station, "GUEST")
+    for seconds, state in ((955, "accepted"), (10, "not started")):
+        await trio.sleep(seconds)
+        (each,) = await house.core.remote_starts.of_station("CP-1")
+        assert each.state(house.env.now()) == state
 
 
 @pytest.mark.req("OP-10", "TX-10", "TC_010", "TC_026")
