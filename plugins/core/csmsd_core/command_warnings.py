@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from csmsd.station import Station
+from csmsd_core.authorization import Authorization
 from csmsd_core.configuration import ConfigurationMirror
 from csmsd_core.configuration_keys import ConfigurationKey, is_authorization_key, known_key, max_length_key
 from csmsd_core.configuration_values import as_integer, as_list, value_warning
@@ -27,8 +28,10 @@ CHARGING = frozenset({"Charging", "SuspendedEV", "SuspendedEVSE"})
 class CommandWarnings:
     """Compares requests with what the mirrors say about the station."""
 
-    def __init__(self, configuration: ConfigurationMirror, statuses: StatusService) -> None:
-        self._configuration, self._statuses = configuration, statuses
+    def __init__(
+        self, configuration: ConfigurationMirror, statuses: StatusService, authorization: Authorization
+    ) -> None:
+        self._configuration, self._statuses, self._authorization = configuration, statuses, authorization
 
     def about(self, station: Station, request: msgspec.Struct) -> list[str]:
         """One sentence for each finding."""
@@ -109,6 +112,9 @@ class CommandWarnings:
     def _remote_start(self, station: Station, request: RemoteStartTransaction) -> Iterator[str]:
         if not request.id_tag:
             yield "the id tag is empty (OP-10)"
+        verdict = self._authorization.own_verdict(station.id, request.id_tag).status
+        if verdict in ("Blocked", "Expired"):
+            yield f"the id tag is {verdict}, and the station will be told so (AUTH-10)"
         if request.connector_id is not None:
             yield from self._unknown_connector(station, request.connector_id)
             status = self._statuses.of_connector(station.id, request.connector_id)

@@ -59,7 +59,7 @@ class CorePlugin(Plugin[CoreConfig]):
         self.statuses = StatusService(host, self.clocks, self._number_of_connectors)
         self.transactions = Transactions(host, config.transactions)
         self._rotation = CredentialsRotation(host)
-        self._warnings = CommandWarnings(self.configuration, self.statuses)
+        self._warnings = CommandWarnings(self.configuration, self.statuses, self.authorization)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Fill the memory before stations are let in."""

@@ -43,6 +43,7 @@ from csmsd_core import (
     ResetResponse,
     StartTransaction,
     StatusNotification,
+    Tag,
     UnlockConnector,
     UnlockConnectorResponse,
     hookspecs,
@@ -212,6 +213,15 @@ async def test_a_remote_start_where_it_will_hardly_succeed_gives_a_warning(
     assert bool(warnings) is is_warned
     assert station.warnings(REMOTE_START_TRANSACTION, RemoteStartTransaction("T")) == [], "the station chooses"
     assert len(station.warnings(REMOTE_START_TRANSACTION, RemoteStartTransaction(""))) == 1
+
+
+@pytest.mark.req("AUTH-10", "OP-10")
+async def test_a_remote_start_with_a_tag_that_will_be_refused_gives_a_warning(house: Any) -> None:
+    station = await house.connect()
+    await house.core.tags.put(Tag("BAD", "Blocked"), actor="op")
+    (warning,) = station.warnings(REMOTE_START_TRANSACTION, RemoteStartTransaction("bad"))
+    assert "Blocked" in warning
+    assert station.warnings(REMOTE_START_TRANSACTION, RemoteStartTransaction("GUEST")) == []
 
 
 @pytest.mark.req("OP-10", "OP-15")
