@@ -1,0 +1,5 @@
+"""`python -m csmsd`."""
+
+from csmsd.cli import main
+
+main()
