@@ -136,6 +136,16 @@ def guard_call(station: Station, action: str) -> OcppError | None:
     raise AssertionError
 
 
+@hookspec(colour="plain")
+def command_warnings(station: Station, command: AnyCommand, request: msgspec.Struct) -> Iterable[str]:
+    """Asked before a command is sent, what about it is likely to be refused or to surprise (OP-02).
+
+    Return one sentence for each finding; they are shown and do not stop the command. A failure is passed over. May be
+    called several times for one command.
+    """
+    raise AssertionError
+
+
 @hookspec()
 async def guard_command(station: Station, command: AnyCommand, request: msgspec.Struct) -> str | None:
     """Asked before a command is sent to a station.

@@ -115,7 +115,7 @@ class CommandRecord(msgspec.Struct, frozen=True):
     submitted_at: datetime
     actor: str
     finished_at: datetime | None = None
-    result: msgspec.Raw | None = None  # the CALLRESULT's payload
+    result: msgspec.Raw | None = None  # the CALLRESULT's payload, also an invalid one (RPC-36); a CALLERROR's details
     error_code: str = ""  # of a CALLERROR
     error: str = ""  # one sentence
 

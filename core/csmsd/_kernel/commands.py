@@ -171,15 +171,16 @@ class CommandDesk(Commands):
         first = await self._find_submission(new_id) if command_id is not None else None
         if first is None:
             station = self._stations.get(station_id)  # nothing is stored for a station that is not there
-            self._running[new_id] = ended = trio.Event()
-            try:
-                first = await self._store.submit(add_commands, _Submission(record, fingerprint))
-            except BaseException:
-                self._running.pop(new_id, None)
-                ended.set()
-                raise
+
+            def begin(first: _Submission | None) -> _Submission | None:
+                """In the moment of the COMMIT, also if the submitter has gone, and before any repeat is told of it."""
+                if first is None:
+                    self._running[new_id] = ended = trio.Event()
+                    self._nursery.start_soon(self._run, record, station, command, request, ended)
+                return first
+
+            first = await self._store.submit(add_commands, _Submission(record, fingerprint)).then(begin)
             if first is None:
-                self._nursery.start_soon(self._run, record, station, command, request, ended)
                 return record
         if first.fingerprint != fingerprint:
             raise CommandConflict(f"the id {new_id} was used before, for another station, command or payload")
@@ -234,15 +235,16 @@ class CommandDesk(Commands):
             ended.set()
 
     async def _call(self, command_id: str, station: Station, command: AnyCommand, request: Any) -> _Finish:
-        def finish(state: CommandState, error: object, code: str = "") -> _Finish:
-            return _Finish(command_id, state, self._env.now(), error_code=code, error=str(error))
+        def finish(state: CommandState, error: object, code: str = "", shown: bytes | None = None) -> _Finish:
+            result = None if shown is None else command.redact_response(shown).decode()
+            return _Finish(command_id, state, self._env.now(), result, code, str(error))
 
         try:
             response = await station.call(command, request)
         except CallFailed as error:
-            return finish("failed", error.description or error, error.code)
+            return finish("failed", error.description, error.code, bytes(error.details))
         except InvalidResponse as error:
-            return finish("failed", error, "invalid response")
+            return finish("failed", error, "invalid response", bytes(error.raw))
         except CallTimeout as error:
             return finish("timeout", error)
         except StationUnavailable as error:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from csmsd.command import AnyCommand
 from csmsd.hookspecs import hookspec
 from csmsd.station import Arrival, Registration, Station
 
@@ -186,16 +185,6 @@ def data_transfer_messages() -> Iterable[VendorMessage]:
     """Asked when nobody answered a DataTransfer, to tell UnknownVendorId from UnknownMessageId (CORE-10).
 
     Return every vendor message you answer. A failure makes your vendors unknown. Called as often as it happens.
-    """
-    raise AssertionError
-
-
-@hookspec(colour="plain")
-def command_warnings(station: Station, command: AnyCommand, request: msgspec.Struct) -> Iterable[str]:
-    """Asked before a command is sent, what about it is likely to be refused or to surprise (OP-02).
-
-    Return one sentence for each finding; they are shown and do not stop the command. A failure is passed over. May be
-    called several times for one command.
     """
     raise AssertionError
 

@@ -9,7 +9,7 @@ import trio
 
 from csmsd.command import AnyCommand
 from csmsd.errors import CsmsdError, StationUnavailable
-from csmsd.hookspecs import Metric, hookimpl
+from csmsd.hookspecs import Metric, command_warnings, hookimpl
 from csmsd.host import Host
 from csmsd.ocpp.errors import OcppError
 from csmsd.pending import Pending
@@ -75,7 +75,7 @@ class CorePlugin(Plugin[CoreConfig]):
 
     def warnings_for(self, command: AnyCommand, request: msgspec.Struct, station: Station) -> list[str]:
         """What all plugins have to say about a command before it is sent (OP-02)."""
-        answers = self.host.hooks.call_plain(hookspecs.command_warnings, station, command, request)
+        answers = self.host.hooks.call_plain(command_warnings, station, command, request)
         return [warning for answer in answers for warning in answer]
 
     # CALLs of stations
@@ -138,7 +138,7 @@ class CorePlugin(Plugin[CoreConfig]):
         """TX-20."""
 
         def note(response: messages.StopTransactionResponse) -> messages.StopTransactionResponse:
-            self.remote_starts.stopped(request.transaction_id)
+            self.remote_starts.stopped(station.id, request.transaction_id)
             return response
 
         if request.id_tag is None:

@@ -32,9 +32,8 @@ class Access:
         scheme, _, text = header.partition(" ")
         token = self._tokens.verify(text.strip()) if scheme.lower() == "bearer" else None
         if token is None:
-            detail = (
-                "the token is unknown, expired or revoked" if header else "this needs a token: Authorization: Bearer"
-            )
+            missing = "this needs a token: Authorization: Bearer csms_…"
+            detail = "the token is unknown, expired or revoked" if header else missing
             raise Problem(401, "unauthorized", detail, headers={"www-authenticate": 'Bearer realm="csmsd"'})
         needed = "read" if scope == PROBE else scope
         if needed not in SCOPES or not token.allows(needed):

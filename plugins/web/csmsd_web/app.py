@@ -1,4 +1,4 @@
-"""The Litestar application: built from the kernel's routes and those of the plugins, as often as the plugin set changes."""
+"""The Litestar application: our own routes and those of the plugins; built anew when the plugin set changes."""
 
 from __future__ import annotations
 

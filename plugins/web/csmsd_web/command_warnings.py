@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from csmsd.errors import UnknownCommand
+from csmsd.hookspecs import command_warnings
 from csmsd.host import Host
 
 
@@ -12,5 +13,9 @@ def warnings_about(host: Host, station_id: str, action: str, payload: bytes) -> 
     if command is None:
         raise UnknownCommand(f"no enabled plugin offers a command {action}")
     host.stations.record(station_id)
-    _, warnings = command.decode(payload or b"{}")
-    return warnings
+    request, warnings = command.decode(payload or b"{}")
+    station = host.stations.find(station_id)
+    if station is None:
+        return warnings
+    answers = host.hooks.call_plain(command_warnings, station, command, request)
+    return (*warnings, *(warning for answer in answers for warning in answer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Send
 
 from csmsd.host import Host
 
@@ -29,7 +29,7 @@ class Front:
         self._plugins: tuple[object | None, ...] = ()
         self._app: ASGIApp | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] == "lifespan":
             await _live(receive, send)
@@ -62,6 +62,7 @@ async def _live(receive: Receive, send: Send) -> None:
     """The server's start and end are none of the application's business."""
     while True:
         message: Any = await receive()
-        await send({"type": f"{message['type']}.complete"})
+        answer: Any = {"type": f"{message['type']}.complete"}
+        await send(answer)
         if message["type"] == "lifespan.shutdown":
             return

@@ -1,4 +1,4 @@
-"""The hook that the web plugin offers. Implement it with `@hookimpl(optionalhook=True)`: it works without this plugin too."""
+"""What the web plugin asks others. Implement it with `@hookimpl(optionalhook=True)`: that works without it too."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from csmsd.hookspecs import hookspec
 def web_routes() -> Sequence[ControllerRouterHandler]:
     """Asked when the web plugin starts, and again when the set of enabled plugins has changed.
 
-    Return Litestar handlers, controllers or routers; they are mounted under `/api/v1`. Each handler declares who may use
-    it: `scope="read"`, `"operate"`, `"admin"` or `"public"`; one without a scope is refused to everybody. Handlers find
-    the name of whoever calls in `request.user`, for the audit, and get unknown fields of a Struct with
-    `forbid_unknown_fields` reported with the nearest known name. Raise `litestar.exceptions.HTTPException`, or any
+    Return Litestar handlers, controllers or routers; they are mounted under `/api/v1`. Each handler declares who may
+    use it: `scope="read"`, `"operate"`, `"admin"` or `"public"`; one without a scope is refused to everybody. Handlers
+    find the name of whoever calls in `request.user`, for the audit, and may ask for `host: Host` as a dependency. Unknown
+    fields of a body with `forbid_unknown_fields` are reported with the nearest known name. Raise `litestar.exceptions.HTTPException`, or any
     `csmsd.errors.CsmsdError`, for an answer in problem+json. If you raise here your routes are missing. Called often.
     """
     raise AssertionError

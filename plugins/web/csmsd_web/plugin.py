@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+
 import trio
+from litestar.types import ASGIApp
 
 from csmsd.host import Host
 from csmsd.plugin import Migrations, Plugin
@@ -29,7 +32,7 @@ class WebPlugin(Plugin[WebConfig]):
         self.http_url = ""  # "" while nothing listens
         self.app = Front(host, self._build)
 
-    def _build(self) -> object:
+    def _build(self) -> ASGIApp:
         of_plugins = self.host.hooks.call_plain(hookspecs.web_routes)
         return build_app(self.host, self.config, self.tokens, of_plugins)
 
@@ -53,7 +56,7 @@ class WebPlugin(Plugin[WebConfig]):
             self.http_url = ""
             (folder / URL_FILE).unlink(missing_ok=True)
 
-    async def _serve(self, listener: object, task_status: trio.TaskStatus[None]) -> None:
+    async def _serve(self, listener: socket.socket, task_status: trio.TaskStatus[None]) -> None:
         stop = trio.Event()
 
         async def run() -> None:

@@ -71,7 +71,7 @@ def problem_of(request: Request[Any, Any, Any], error: Exception, env: Env) -> R
 
 
 def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
-    """A body, or a parameter, that does not fit its type: where and why, and the nearest name for one that is unknown."""
+    """A body, or a parameter, that does not fit its type: where and why, and the nearest known name."""
     found = [each for each in error.extra or () if isinstance(each, Mapping)]
     faults = [
         {
@@ -94,9 +94,8 @@ def _with_nearest(request: Request[Any, Any, Any], message: str) -> str:
         return message
     known = sorted(_names_in(field.annotation))
     near = get_close_matches(match["name"], known, n=1)
-    return f"unknown field {match['name']!r}; " + (
-        f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-    )
+    advice = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return f"unknown field {match['name']!r}; {advice}"
 
 
 def _names_in(type_: Any) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import trio
 from hypercorn.config import Config as HypercornConfig
+from hypercorn.logging import Logger
 from hypercorn.trio import serve
 
 from csmsd.config import Listen
@@ -31,12 +32,21 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{address}" if host is None else f"http://{host}:{address.port}"
 
 
+class QuietLogger(Logger):
+    """Hypercorn's own words at start advise CTRL + C; what is served here csmsd says itself."""
+
+    async def info(self, message: str, *args: Any, **kwargs: Any) -> None:
+        """For those who debug."""
+        await self.debug(message, *args, **kwargs)
+
+
 async def serve_http(app: Any, listener: socket.socket, stop_timeout: float, stop: trio.Event) -> None:
     """Serve until `stop`; requests in hand have `stop_timeout` seconds to end. Takes the socket over."""
     config = HypercornConfig()
     config.bind = [f"fd://{listener.detach()}"]
     config.accesslog = None
     config.errorlog = log
+    config.logger_class = QuietLogger
     config.graceful_timeout = stop_timeout
     config.include_server_header = False
     config.h11_max_incomplete_size = 16_384
