@@ -195,10 +195,11 @@ class RemoteStarts:
             del self._waiting[key]
             self._run(transaction_id, key)
 
-    def stopped(self, transaction_id: int) -> None:
-        """The transaction has ended, and the permission with it."""
-        key = self._running.pop(transaction_id, None)
-        if key is not None:
+    def stopped(self, station_id: str, transaction_id: int) -> None:
+        """A transaction of the station has ended, and the permission with it; another's is not touched (WS-08)."""
+        key = self._running.get(transaction_id)
+        if key is not None and key[0] == station_id:
+            del self._running[transaction_id]
             self._permits[key] -= 1
             self._permits += Counter()  # without those at zero
 

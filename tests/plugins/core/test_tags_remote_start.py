@@ -73,6 +73,15 @@ async def test_a_temporary_tag_lasts_until_its_transaction_has_ended(open_house:
         assert (await (await house.connect()).authorize("GUEST")).status == "Invalid"
 
 
+@pytest.mark.req("WS-08", "AUTH-10")
+async def test_another_stations_stop_does_not_end_the_permission(house: Any) -> None:
+    here, elsewhere = await house.connect(), await house.connect("CP-2")
+    await remote_start(here, "GUEST")
+    running = await here.start("GUEST")
+    await elsewhere.stop(running.transaction_id, None)
+    assert (await here.authorize("GUEST")).status == "Accepted"
+
+
 @pytest.mark.req("AUTH-10")
 async def test_a_transaction_from_before_the_request_does_not_use_the_permission_up(house: Any) -> None:
     station = await house.connect()
