@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from csmsd.errors import Bug
 from csmsd.host import Host
 from csmsd_web import (
     routes_commands,
+    routes_events,
     routes_journal,
     routes_plugins,
     routes_stations,
@@ -25,6 +27,7 @@ from csmsd_web import (
 from csmsd_web.access import Access
 from csmsd_web.config import WebConfig
 from csmsd_web.problems import Problem, problem_of
+from csmsd_web.sse import Streams
 from csmsd_web.tokens import Tokens
 
 log = logging.getLogger("csmsd.web")
@@ -34,6 +37,7 @@ OWN_ROUTES: tuple[ControllerRouterHandler, ...] = (
     *routes_stations.ROUTES,
     *routes_commands.ROUTES,
     *routes_journal.ROUTES,
+    *routes_events.ROUTES,
     *routes_plugins.ROUTES,
     *routes_tokens.ROUTES,
     *routes_system.ROUTES,
@@ -50,7 +54,7 @@ class Decoded:
         """Decode what is text; bytes that are no UTF-8 name nothing."""
         try:
             scope["path_params"] = {
-                name: unquote(value, errors="strict") if isinstance(value, str) else value
+                name: unquote(value, errors="strict") if isinstance(value, str) else value  # pyright: ignore[reportUnnecessaryIsInstance]: parsers make numbers
                 for name, value in scope["path_params"].items()
             }
         except UnicodeDecodeError:
@@ -58,41 +62,50 @@ class Decoded:
         await self._app(scope, receive, send)
 
 
-def build_app(
-    host: Host, config: WebConfig, tokens: Tokens, of_plugins: Sequence[Sequence[ControllerRouterHandler]]
-) -> Litestar:
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers may ask for, by name."""
+
+    host: Host
+    config: WebConfig
+    tokens: Tokens
+    streams: Streams
+
+
+def build_app(services: Services, of_plugins: Sequence[Sequence[ControllerRouterHandler]]) -> Litestar:
     """The application; routes of a plugin that do not fit are left out, and the log says so."""
     try:
-        return _build(host, config, tokens, [route for routes in of_plugins for route in routes])
+        return _build(services, [route for routes in of_plugins for route in routes])
     except Bug:
         fitting: list[ControllerRouterHandler] = []
         for routes in of_plugins:
             try:
-                _build(host, config, tokens, [*fitting, *routes])
+                _build(services, [*fitting, *routes])
             except Bug:
-                log.exception("routes of a plugin do not fit: %s are left out", routes)
+                log.exception("routes of a plugin do not fit and are left out: %s", routes)
             else:
                 fitting.extend(routes)
-        return _build(host, config, tokens, fitting)
+        return _build(services, fitting)
 
 
-def _build(host: Host, config: WebConfig, tokens: Tokens, more: Sequence[ControllerRouterHandler]) -> Litestar:
-    async def the_host() -> Host:
-        return host
-
-    async def the_tokens() -> Tokens:
-        return tokens
-
+def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Litestar:
     def explain(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        return problem_of(request, error, host.env)
+        return problem_of(request, error, services.host.env)
 
     return Litestar(
         [Router(PREFIX, route_handlers=[*OWN_ROUTES, *more]), *routes_system.PROBES],
-        guards=[Access(tokens, config).check],
-        dependencies={"host": Provide(the_host), "tokens": Provide(the_tokens)},
+        guards=[Access(services.tokens, services.config).check],
+        dependencies={name: _provide(getattr(services, name)) for name in ("host", "tokens", "streams")},
         exception_handlers={Exception: explain},
         middleware=[DefineMiddleware(Decoded)],
-        request_max_body_size=config.request_bytes,
+        request_max_body_size=services.config.request_bytes,
         logging_config=None,
         openapi_config=None,
     )
+
+
+def _provide(service: object) -> Provide:
+    async def provide() -> Any:
+        return service
+
+    return Provide(provide)

@@ -10,11 +10,12 @@ from litestar.types import ASGIApp
 from csmsd.host import Host
 from csmsd.plugin import Migrations, Plugin
 from csmsd_web import hookspecs, tables
-from csmsd_web.app import build_app
+from csmsd_web.app import Services, build_app
 from csmsd_web.config import WebConfig
 from csmsd_web.front import Front
 from csmsd_web.localfiles import URL_FILE, keep_admin_token, write_private
 from csmsd_web.serving import open_listener, serve_http, url_of
+from csmsd_web.sse import Streams
 from csmsd_web.tokens import Tokens
 
 
@@ -29,12 +30,14 @@ class WebPlugin(Plugin[WebConfig]):
     def __init__(self, config: WebConfig, host: Host) -> None:
         super().__init__(config, host)
         self.tokens = Tokens(host)
+        self.streams = Streams(host, config.streams, config.stream_heartbeat)
         self.http_url = ""  # "" while nothing listens
         self.app = Front(host, self._build)
 
     def _build(self) -> ASGIApp:
         of_plugins = self.host.hooks.call_plain(hookspecs.web_routes)
-        return build_app(self.host, self.config, self.tokens, of_plugins)
+        services = Services(self.host, self.config, self.tokens, self.streams)
+        return build_app(services, of_plugins)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Listen until csmsd stops; with `listen.http = ""` the application is there and nobody listens."""
@@ -69,4 +72,5 @@ class WebPlugin(Plugin[WebConfig]):
             try:
                 await trio.sleep_forever()
             finally:
+                self.streams.end()
                 stop.set()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from litestar import Request, Response
@@ -72,11 +72,11 @@ def problem_of(request: Request[Any, Any, Any], error: Exception, env: Env) -> R
 
 def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
     """A body, or a parameter, that does not fit its type: where and why, and the nearest known name."""
-    found = [each for each in error.extra or () if isinstance(each, Mapping)]
+    found: list[dict[str, Any]] = [each for each in error.extra or () if isinstance(each, dict)]
     faults = [
         {
-            "where": str(each.get("key", "")),
-            "in": str(getattr(each.get("source"), "value", each.get("source", "")) or ""),
+            "where": "" if each.get("key") == "data" else str(each.get("key", "")),
+            "in": str(getattr(each.get("source"), "value", each.get("source", ""))),
             "why": _with_nearest(request, str(each.get("message", ""))),
         }
         for each in found
@@ -101,7 +101,8 @@ def _with_nearest(request: Request[Any, Any, Any], message: str) -> str:
 def _names_in(type_: Any) -> set[str]:
     """The names of all fields of a Struct, and of the Structs in it."""
     names: set[str] = set()
-    waiting, seen = [type_], set[Any]()
+    waiting: list[Any] = [type_]
+    seen: set[Any] = set()
     while waiting:
         one = waiting.pop()
         if isinstance(one, type) and issubclass(one, msgspec.Struct) and one not in seen:
@@ -109,7 +110,7 @@ def _names_in(type_: Any) -> set[str]:
             for field in msgspec.structs.fields(one):
                 names.add(field.encode_name)
                 waiting.append(field.type)
-        waiting.extend(getattr(one, "__args__", ()))
+        waiting.extend(get_args(one))
     return names
 
 

@@ -77,7 +77,7 @@ class StationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def view_of(host: Host, record: StationRecord) -> StationView:
     """A station as the API shows it."""
     station = host.stations.find(record.id)
-    fields = msgspec.structs.asdict(record) | {
+    fields: dict[str, Any] = msgspec.structs.asdict(record) | {
         "online": station is not None,
         "last_seen_at": host.stations.last_seen(record.id),
         "connection": None

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.logging import Logger
-from hypercorn.trio import serve
+from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]: half typed
 
 from csmsd.config import Listen
 from csmsd.listening import bind, bound_address, parse_address, refuse_exposed

@@ -140,11 +140,17 @@ class Tokens:
         is_genuine = hmac.compare_digest(_digest(secret), NOTHING if entry is None else entry.digest)
         if entry is None or not is_genuine:
             return None
-        now = self._host.env.now()
-        if entry.token.expires_at is not None and now >= entry.token.expires_at:
+        if not self.is_valid(id_):
             return None
-        self._note_use(entry, now)
+        self._note_use(entry, self._host.env.now())
         return entry.token
+
+    def is_valid(self, id_: str) -> bool:
+        """Whether a token has been neither revoked nor overtaken by its expiry."""
+        entry = self._entries.get(id_)
+        if entry is None:
+            return False
+        return entry.token.expires_at is None or self._host.env.now() < entry.token.expires_at
 
     def _note_use(self, entry: Entry, now: datetime) -> None:
         last = entry.token.last_used_at
