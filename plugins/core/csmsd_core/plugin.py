@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import trio
@@ -228,3 +229,10 @@ class CorePlugin(Plugin[CoreConfig]):
         """Figures for /metrics."""
         yield Metric("core_id_tags", "Id tags that are known.", float(len(self.tags)))
         yield Metric("core_clocks_off", "Stations whose clock is off (BOOT-30).", float(len(self.clocks.drifting())))
+
+    @hookimpl(optionalhook=True)
+    def web_routes(self) -> Sequence[Any]:
+        """This profile's part of the management API; the web plugin asks, so only then its libraries are needed."""
+        from csmsd_core.routes import core_routes
+
+        return core_routes(self)

@@ -51,7 +51,7 @@ class Decoded:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Decode what is text; bytes that are no UTF-8 name nothing."""
+        """Decode what is text; bytes that are no UTF-8 and NUL, which not every database stores, name nothing."""
         try:
             scope["path_params"] = {
                 name: unquote(value, errors="strict") if isinstance(value, str) else value  # pyright: ignore[reportUnnecessaryIsInstance]: parsers make numbers
@@ -59,6 +59,8 @@ class Decoded:
             }
         except UnicodeDecodeError:
             raise Problem(404, "not-found", "the path is not UTF-8") from None
+        if b"%00" in scope["query_string"] or "\0" in "".join(map(str, scope["path_params"].values())):
+            raise Problem(400, "bad-request", "NUL is in no name")
         await self._app(scope, receive, send)
 
 

@@ -36,6 +36,7 @@ STATUS: tuple[tuple[type[CsmsdError], int, str], ...] = (
     (errors.CallFailed, 502, "call-error"),
     (errors.InvalidResponse, 502, "invalid-response"),
     (errors.CallTimeout, 504, "call-timeout"),
+    (errors.WriteFailed, 422, "not-storable"),
     (errors.StoreError, 503, "storage-unavailable"),
     (errors.PluginError, 409, "plugin-refused"),
     (CsmsdError, 409, "not-possible"),

@@ -1,0 +1,113 @@
+"""Transactions: list, look up, export (TX-37)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, get
+from litestar.params import Parameter
+from litestar.types import ControllerRouterHandler
+from msgspec import Meta
+
+from csmsd_core.folding import folded
+from csmsd_core.records import Reading, Stop, Transaction, TransactionStatus
+from csmsd_core.routes_page import AnyRequest, Limit, Number, Page, link_after, refusals
+from csmsd_core.transaction_queries import TransactionFilter
+from csmsd_core.transactions import Transactions
+
+COLUMNS = tuple(name for name in Transaction.__struct_fields__ if name != "flags")
+RISKY = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")  # what a spreadsheet would take for a formula
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class TransactionView(msgspec.Struct, frozen=True):
+    """A transaction with what is worked out when it is asked for."""
+
+    transaction: Transaction
+    duration_seconds: int | None
+    stops: Sequence[Stop]  # all that were received, also those that do not count (TX-22, TX-40)
+
+
+def to_csv(transactions: Iterable[Transaction]) -> str:
+    """One line for each, with a head line; texts that a spreadsheet would run are disarmed by an apostrophe."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*COLUMNS, "flags"])
+    for transaction in transactions:
+        cells = [_cell(getattr(transaction, name)) for name in COLUMNS]
+        writer.writerow([*cells, _cell("; ".join(transaction.flags))])
+    return text.getvalue()
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool() | int():
+            return str(value)
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case _:
+            text = str(value).replace("\x00", "\ufffd")
+            return f"'{text}" if text.startswith(RISKY) or text.lstrip().startswith(RISKY) else text
+
+
+def transaction_routes(transactions: Transactions) -> Sequence[ControllerRouterHandler]:
+    """Handlers around the service."""
+
+    @get("/transactions", scope="read", summary="List transactions", tags=["Transactions"])
+    async def list_transactions(
+        request: AnyRequest,
+        station_id: str | None = None,
+        connector_id: Number | None = None,
+        id_tag: str | None = None,
+        status: TransactionStatus | None = None,
+        started_since: Moment | None = None,
+        started_until: Moment | None = None,
+        format_: Annotated[
+            Literal["json", "csv"] | None, Parameter(query="format", description="Or ask with `Accept: text/csv`.")
+        ] = None,
+        limit: Limit = 100,
+        after: Number | None = None,
+    ) -> Response[Any]:
+        """Newest first. As CSV the page's `next` is in the Link header."""
+        wanted = TransactionFilter(
+            station_id=station_id,
+            connector_id=connector_id,
+            id_tag_key=None if id_tag is None else folded(id_tag),
+            status=status,
+            started_since=started_since,
+            started_until=started_until,
+            before_id=after,
+            limit=limit,
+        )
+        found = await transactions.list(wanted)
+        following = link_after(request, found[-1].id) if len(found) == limit else None
+        accepts_csv = "text/csv" in request.headers.get("accept", "")
+        if format_ == "csv" or (format_ is None and accepts_csv):
+            headers = {"content-disposition": 'attachment; filename="transactions.csv"'}
+            if following is not None:
+                headers["link"] = f'<{following}>; rel="next"'
+            return Response(to_csv(found), media_type="text/csv", headers=headers)
+        return Response(Page(found, following))
+
+    @get("/transactions/{transaction_id:int}", scope="read", summary="Look a transaction up", tags=["Transactions"])
+    async def get_transaction(transaction_id: Number) -> TransactionView:
+        """With all its flags, and every stop that was received for it."""
+        with refusals():
+            found = await transactions.find(transaction_id)
+        return TransactionView(found, found.duration_seconds, await transactions.stops(transaction_id))
+
+    @get("/transactions/{transaction_id:int}/meter-values", scope="read", summary="Meter values", tags=["Transactions"])
+    async def get_meter_values(transaction_id: Number) -> Page[Reading]:
+        """All of them, in the order of their times, with values as sent and normalised (MV-07)."""
+        with refusals():
+            await transactions.find(transaction_id)
+        return Page(await transactions.readings(transaction_id))
+
+    return [list_transactions, get_transaction, get_meter_values]
