@@ -6,9 +6,9 @@ csmsd.put("/tags/04A1B2C3", {"status": "Accepted"})
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -24,6 +24,8 @@ T = TypeVar("T")
 API = "/api/v1"
 TOKEN_FILE, URL_FILE = "admin.token", "http.url"  # in data_dir, written by the server
 DEFAULT_URL = "http://127.0.0.1:8080"
+_NAMESPACE = "urn:csmsd:"
+_PAGE = 1000
 _CONNECT_TIMEOUT = 5.0
 _QUIET_TIMEOUT = 60.0  # a live feed that is silent for longer is dead: the server sends comments in between
 
@@ -33,19 +35,36 @@ class ServerUnreachable(CsmsdError):
 
 
 class ApiError(CsmsdError):
-    """The server said no: `status` is HTTP's, `code` a word for programs; the message is one sentence."""
+    """The server said no, in one sentence; `status` is HTTP's, `kind` a word for programs, like `station-offline`."""
 
-    def __init__(self, status: int, message: str, code: str = "", problem: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, status: int, message: str, kind: str = "", problem: bytes = b"{}") -> None:
         super().__init__(message)
-        self.status, self.code, self.problem = status, code, dict(problem or {})
+        self.status, self.kind = status, kind
+        self.problem = problem  # as received, JSON
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    """problem+json (RFC 9457), as far as it concerns us."""
+
+    type: str = ""
+    title: str = ""
+    detail: str = ""
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """A part of a list."""
+
+    items: list[msgspec.Raw]
+    next: str | None = None
 
 
 class ServerEvent(msgspec.Struct, frozen=True):
-    """One event of the live feed."""
+    """One event of the live feed; `resync` tells that some were missed."""
 
     kind: str
-    data: msgspec.Raw  # JSON
-    id: str = ""
+    station_id: str = ""
+    at: datetime | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")  # JSON object
 
 
 def segment(text: str) -> str:
@@ -54,12 +73,17 @@ def segment(text: str) -> str:
 
 
 def find_server(
-    data_dir: Path, *, url: str = "", token: str = "", environ: Mapping[str, str] = os.environ
+    data_dir: Path,
+    *,
+    url: str = "",
+    token: str = "",
+    environ: Mapping[str, str] = os.environ,
+    fallback: str = "",
 ) -> ApiClient:
     """A client for the server: as given, else as CSMSD_URL and CSMSD_TOKEN say, else as it left word in data_dir."""
-    found_url = url or environ.get("CSMSD_URL", "") or _content(data_dir / URL_FILE) or DEFAULT_URL
+    found_url = url or environ.get("CSMSD_URL", "") or _content(data_dir / URL_FILE)
     found_token = token or environ.get("CSMSD_TOKEN", "") or _content(data_dir / TOKEN_FILE)
-    return ApiClient(found_url, found_token)
+    return ApiClient(found_url or fallback or DEFAULT_URL, found_token)
 
 
 def _content(path: Path) -> str:
@@ -92,26 +116,36 @@ class ApiClient:
         """Close the connection."""
         self._http.close()
 
-    def get(self, path: str, **query: Any) -> Any:
-        """What is there, as JSON values; queries that are None are left out."""
+    def get(self, path: str, **query: Any) -> msgspec.Raw:
+        """What is there; queries that are None are left out."""
         return self._ask("GET", path, query=query)
 
-    def put(self, path: str, body: object) -> Any:
+    def put(self, path: str, body: object) -> msgspec.Raw:
         """Create or replace."""
         return self._ask("PUT", path, _encode(body))
 
-    def patch(self, path: str, body: object) -> Any:
-        """Change some fields."""
-        return self._ask("PATCH", path, _encode(body))
-
-    def post(self, path: str, body: object = None, *, timeout: float = 30.0, **query: Any) -> Any:
-        """Do something; `body` may be JSON text as bytes, which is sent as it is."""
+    def post(
+        self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None, timeout: float | None = 30.0
+    ) -> msgspec.Raw:
+        """Do something; `body` may be JSON text as bytes, which is sent as it is. Timeout None waits for ever."""
         content = body if isinstance(body, bytes) else None if body is None else _encode(body)
-        return self._ask("POST", path, content, timeout=timeout, query=query)
+        return self._ask("POST", path, content, headers=headers, timeout=timeout)
 
-    def delete(self, path: str) -> Any:
+    def delete(self, path: str) -> None:
         """Remove."""
-        return self._ask("DELETE", path)
+        self._ask("DELETE", path)
+
+    def items(self, path: str, *, most: int | None = None, **query: Any) -> Iterator[msgspec.Raw]:
+        """The items of a list, from as many pages as it takes; no more than `most`."""
+        size = _PAGE if most is None else min(most, _PAGE)
+        page = msgspec.json.decode(self.get(path, limit=size, **query), type=_Page)
+        left = most
+        while True:
+            yield from page.items if left is None else page.items[:left]
+            left = None if left is None else left - len(page.items)
+            if page.next is None or (left is not None and left <= 0):
+                return
+            page = msgspec.json.decode(self._ask("GET", page.next.removeprefix(API)), type=_Page)
 
     def events(self, **query: Any) -> Iterator[ServerEvent]:
         """The live feed (server-sent events), until it ends; ServerUnreachable when the connection breaks."""
@@ -131,20 +165,26 @@ class ApiClient:
         path: str,
         content: bytes | None = None,
         *,
-        timeout: float = 30.0,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = 30.0,
         query: Mapping[str, Any] | None = None,
-    ) -> Any:
-        headers = {"Content-Type": "application/json"} if content is not None else {}
+    ) -> msgspec.Raw:
+        kind = {"Content-Type": "application/json"} if content is not None else {}
         limits = httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT)
         try:
             response = self._http.request(
-                method, API + path, content=content, headers=headers, params=_given(query or {}), timeout=limits
+                method,
+                API + path,
+                content=content,
+                headers={**kind, **(headers or {})},
+                params=_given(query or {}) or None,  # httpx drops the query of a path if there is an empty one here
+                timeout=limits,
             )
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
         if response.status_code >= 400:
             raise _refusal(response)
-        return json.loads(response.content) if response.content else None
+        return msgspec.Raw(response.content or b"null")
 
     def _unreachable(self, error: Exception) -> ServerUnreachable:
         if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
@@ -166,35 +206,27 @@ def _given(query: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _refusal(response: httpx.Response) -> ApiError:
-    """One sentence out of problem+json, with the fix if there is one."""
+    """One sentence out of problem+json."""
     try:
-        fields = msgspec.json.decode(response.content, type=dict[str, Any])
+        problem = msgspec.json.decode(response.content, type=_Problem)
     except msgspec.MsgspecError:
-        return ApiError(response.status_code, _without_problem(response))
-    message = str(fields.get("detail") or fields.get("title") or _without_problem(response))
-    if fix := fields.get("fix"):
-        message = f"{message.rstrip('.')}: {fix}"
+        return ApiError(response.status_code, f"the server answered {response.status_code} {response.reason_phrase}")
+    sentence = problem.detail or problem.title or f"the server answered {response.status_code}"
     if response.status_code == 401:
-        message = f"{message.rstrip('.')} (the token is looked for in --token, CSMSD_TOKEN and the server's data_dir)"
-    return ApiError(response.status_code, message, str(fields.get("code") or fields.get("type") or ""), fields)
-
-
-def _without_problem(response: httpx.Response) -> str:
-    return f"the server answered {response.status_code} {response.reason_phrase}"
+        sentence += " (tokens are looked for in --token, CSMSD_TOKEN and the server's data_dir)"
+    return ApiError(response.status_code, sentence, problem.type.removeprefix(_NAMESPACE), response.content)
 
 
 def _events_in(lines: Iterator[str]) -> Iterator[ServerEvent]:
-    kind, id_, data = "message", "", list[str]()
+    """Server-sent events; what is no event of ours is passed over."""
+    kind, data = "", list[str]()
     for line in lines:
         name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if not line:
-            if data:
-                yield ServerEvent(kind, msgspec.Raw("\n".join(data).encode()), id_)
-            kind, data = "message", []
-        elif name == "event":
-            kind = value
+        if name == "event":
+            kind = value.strip()
         elif name == "data":
             data.append(value)
-        elif name == "id":
-            id_ = value
+        elif not line and data:
+            text = "\n".join(data)
+            yield ServerEvent(kind) if kind == "resync" else msgspec.json.decode(text, type=ServerEvent)
+            kind, data = "", []

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import click
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import exc
 
@@ -19,9 +20,17 @@ from csmsd.cli.output import Output, takes_output
 from csmsd.cli.settings import Settings, check_plugins
 from csmsd.errors import StoreUnavailable
 
-Column = tuple[str, Callable[[LineageStatus], object]]
 
-_COLUMNS: Sequence[Column] = (
+class LineageLine(msgspec.Struct, frozen=True):
+    """The tables of the kernel or of a plugin."""
+
+    name: str
+    current: str | None
+    head: str
+    pending: tuple[str, ...]
+
+
+_COLUMNS: Sequence[tuple[str, Callable[[LineageLine], object]]] = (
     ("tables of", lambda row: row.name),
     ("version", lambda row: row.current or "none"),
     ("needed", lambda row: row.head),
@@ -42,7 +51,7 @@ def status(settings: Settings, output: Output) -> None:
     lineages = lineages_of(check_plugins(settings))
     with _engine(settings.config.store_url) as engine:
         rows = migrate.status(engine, lineages)
-    output.rows(rows, _COLUMNS, "no plugin has tables")
+    output.rows([_line(row) for row in rows], LineageLine, _COLUMNS, "no plugin has tables")
     if any(not row.is_current for row in rows):
         raise click.exceptions.Exit(ExitCode.REFUSED)
 
@@ -57,7 +66,13 @@ def upgrade(settings: Settings, output: Output) -> None:
         before = migrate.upgrade(engine, lineages)
         rows = migrate.status(engine, lineages)
     done = [row.name for row in before if not row.is_current]
-    output.record(rows, lambda: f"upgraded: {', '.join(done)}" if done else "everything is up to date")
+    output.record(
+        [_line(row) for row in rows], lambda: f"upgraded: {', '.join(done)}" if done else "everything is up to date"
+    )
+
+
+def _line(status: LineageStatus) -> LineageLine:
+    return LineageLine(status.name, status.current, status.head, status.pending)
 
 
 @contextmanager

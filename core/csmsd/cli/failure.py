@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -37,7 +37,7 @@ class Failure(click.ClickException):
 
 
 @contextmanager
-def failures_as_sentences() -> Iterator[None]:
+def failures_as_sentences() -> Generator[None, None, None]:
     """Turn errors that csmsd raises on purpose into `Failure`, also out of trio's groups; bugs pass."""
     try:
         yield
@@ -56,9 +56,9 @@ def exit_code_of(error: BaseException) -> ExitCode:
     match error:
         case ServerUnreachable():
             return ExitCode.UNREACHABLE
-        case StationUnavailable() | ApiError(status=409):
+        case StationUnavailable() | ApiError(kind="station-offline" | "station-disconnected"):
             return ExitCode.OFFLINE
-        case CallTimeout() | ApiError(status=504):
+        case CallTimeout() | ApiError(kind="call-timeout"):
             return ExitCode.TIMEOUT
         case ConfigError() | PluginError() | SchemaMismatch():
             return ExitCode.USAGE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from csmsd._kernel.loader import load_plugin
 from csmsd.cli.failure import failures_as_sentences
+from csmsd.cli.options import config_file_of
 from csmsd.cli.settings import load_settings
 from csmsd.errors import CsmsdError
 
@@ -20,6 +20,11 @@ _OWN = {
     "check": "csmsd.cli.check:check",
     "config": "csmsd.cli.configuration:config",
     "db": "csmsd.cli.db:db",
+    "plugins": "csmsd.cli.plugins:plugins",
+    "station": "csmsd.cli.station:station",
+    "call": "csmsd.cli.call:call",
+    "tail": "csmsd.cli.tail:tail",
+    "attempts": "csmsd.cli.attempts:attempts",
 }
 _SECTIONS = (
     ("The server", ("run", "check", "config", "db", "plugins")),
@@ -78,7 +83,7 @@ class Commands(click.Group):
         if self._from_plugins is None:
             self._from_plugins, problems = {}, []
             try:
-                plugins = load_settings(ctx.params.get("config_file") or _file_of_environment()).config.plugins
+                plugins = load_settings(config_file_of(ctx)).config.plugins
             except CsmsdError as error:
                 plugins, problems = (), [f"the commands of plugins are missing: {error}"]
             for name in plugins:
@@ -90,11 +95,6 @@ class Commands(click.Group):
                     self._from_plugins.update((command.name or "", command) for command in commands)
             self._problems = tuple(problems)
         return self._from_plugins
-
-
-def _file_of_environment() -> Path | None:
-    name = os.environ.get("CSMSD_CONFIG")
-    return Path(name) if name else None
 
 
 @click.command(

@@ -81,14 +81,14 @@ _ALWAYS_SHOWN = frozenset(("plugins", "data_dir"))
 
 def resolve(config_file: Path | None, flags: Iterable[Assignment]) -> Settings:
     """The settings of this invocation; `--config` may stand before the command, too."""
-    context = click.get_current_context()
-    file = config_file or context.find_root().params.get("config_file") or _file_of_environment()
-    return load_settings(file, os.environ, flags)
+    return load_settings(config_file or config_file_of(click.get_current_context()), os.environ, flags)
 
 
-def _file_of_environment() -> Path | None:
+def config_file_of(context: click.Context) -> Path | None:
+    """The file that `csmsd --config` or CSMSD_CONFIG names; None means csmsd.toml, if there is one."""
+    file: Path | None = context.find_root().params.get("config_file")
     name = os.environ.get("CSMSD_CONFIG")
-    return Path(name) if name else None
+    return file or (Path(name) if name else None)
 
 
 def _flags_in(values: dict[str, Any]) -> Iterable[Assignment]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -14,11 +15,13 @@ import click
 import msgspec
 
 F = TypeVar("F", bound=Callable[..., Any])
-
 _GAP = "  "
 _NARROWEST = 8  # no column is cut below this
 # What stations sent must not move the terminal's cursor.
 _HARMLESS = dict.fromkeys([*range(32), *range(127, 160), 0x2028, 0x2029], "\N{REPLACEMENT CHARACTER}")
+
+
+Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +31,32 @@ class Output:
     is_json: bool = False
 
     def record(self, value: object, words: Callable[[], str]) -> None:
-        """One result."""
+        """One result: JSON (a `msgspec.Raw` as it is), or what `words` says."""
         click.echo(_pretty(value) if self.is_json else words())
 
-    def rows(self, values: Sequence[Any], columns: Sequence[tuple[str, Callable[[Any], object]]], empty: str) -> None:
+    def rows(
+        self,
+        values: Iterable[msgspec.Raw | Row],
+        row: type[Row],
+        columns: Sequence[tuple[str, Callable[[Row], object]]],
+        empty: str,
+    ) -> None:
         """A list: a table with a heading and a reader for each column, or the sentence `empty`."""
+        values = list(values)
         if self.is_json:
             click.echo(_pretty(values))
         elif values:
-            cells = [[cell_text(read(value)) for _, read in columns] for value in values]
+            decoded = [
+                msgspec.json.decode(each, type=row) if isinstance(each, msgspec.Raw) else each for each in values
+            ]
+            cells = [[cell_text(read(each)) for _, read in columns] for each in decoded]
             click.echo(table([heading for heading, _ in columns], cells))
         else:
             click.echo(empty)
 
-    def done(self, sentence: str, value: object = None) -> None:
-        """A change has been made."""
-        self.record({"done": sentence} if value is None else value, lambda: sentence)
+    def done(self, sentence: str) -> None:
+        """A change has been made that has no other result."""
+        self.record({"done": sentence}, lambda: sentence)
 
 
 def takes_output(function: F) -> F:
@@ -74,6 +87,8 @@ def cell_text(value: object) -> str:
             return "-"
         case bool():
             return "yes" if value else "no"
+        case datetime():
+            return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
         case list() | tuple():
             return ", ".join(cell_text(item) for item in cast("Sequence[object]", value))
         case _:
