@@ -17,6 +17,7 @@ from csmsd.errors import Bug
 from csmsd.host import Host
 from csmsd_web import (
     routes_commands,
+    routes_docs,
     routes_events,
     routes_journal,
     routes_plugins,
@@ -26,13 +27,13 @@ from csmsd_web import (
 )
 from csmsd_web.access import Access
 from csmsd_web.config import WebConfig
+from csmsd_web.openapi import PREFIX, Documents
 from csmsd_web.problems import Problem, problem_of
 from csmsd_web.sse import Streams
 from csmsd_web.tokens import Tokens
 
 log = logging.getLogger("csmsd.web")
 
-PREFIX = "/api/v1"
 OWN_ROUTES: tuple[ControllerRouterHandler, ...] = (
     *routes_stations.ROUTES,
     *routes_commands.ROUTES,
@@ -94,10 +95,20 @@ def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Lites
     def explain(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         return problem_of(request, error, services.host.env)
 
+    described: list[ControllerRouterHandler] = [
+        Router(PREFIX, route_handlers=[*OWN_ROUTES, *more]),
+        *routes_system.PROBES,
+    ]
+    offered = {
+        "host": services.host,
+        "tokens": services.tokens,
+        "streams": services.streams,
+        "documents": Documents(services.host, described),
+    }
     return Litestar(
-        [Router(PREFIX, route_handlers=[*OWN_ROUTES, *more]), *routes_system.PROBES],
+        [*described, Router("/api", route_handlers=routes_docs.ROUTES)],
         guards=[Access(services.tokens, services.config).check],
-        dependencies={name: _provide(getattr(services, name)) for name in ("host", "tokens", "streams")},
+        dependencies={name: _provide(service) for name, service in offered.items()},
         exception_handlers={Exception: explain},
         middleware=[DefineMiddleware(Decoded)],
         request_max_body_size=services.config.request_bytes,
