@@ -16,7 +16,7 @@ from csmsd.ocpp.errors import OcppError
 from csmsd.pending import Pending
 from csmsd.plugin import Migrations, Plugin
 from csmsd.station import Arrival, Registration, Station
-from csmsd_core import command_rules, data_transfer, facts, hookspecs, messages, tables
+from csmsd_core import cli, command_rules, data_transfer, facts, hookspecs, messages, tables
 from csmsd_core.actions import ACTIONS
 from csmsd_core.authorization import Authorization
 from csmsd_core.background import Background
@@ -46,6 +46,7 @@ class CorePlugin(Plugin[CoreConfig]):
     commands = COMMANDS
     facts = facts.FACTS
     migrations = Migrations("csmsd_core", tables.metadata)
+    cli = (cli.tag, cli.tx)
 
     def __init__(self, config: CoreConfig, host: Host) -> None:
         super().__init__(config, host)
