@@ -84,7 +84,7 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
     @post(
         "/proposals/{proposal_id:int}/dismiss",
         scope="operate",
-        summary="Dismiss",
+        summary="Dismiss a proposal",
         tags=["Transactions"],
         status_code=200,
     )

@@ -99,16 +99,12 @@ def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Lites
         Router(PREFIX, route_handlers=[*OWN_ROUTES, *more]),
         *routes_system.PROBES,
     ]
-    offered = {
-        "host": services.host,
-        "tokens": services.tokens,
-        "streams": services.streams,
-        "documents": Documents(services.host, described),
-    }
+    offered = {name: _provide(getattr(services, name)) for name in ("host", "tokens", "streams")}
+    documents = _provide(Documents(services.host, described, offered))
     return Litestar(
-        [*described, Router("/api", route_handlers=routes_docs.ROUTES)],
+        [*described, Router("/api", route_handlers=routes_docs.ROUTES, dependencies={"documents": documents})],
         guards=[Access(services.tokens, services.config).check],
-        dependencies={name: _provide(service) for name, service in offered.items()},
+        dependencies=offered,
         exception_handlers={Exception: explain},
         middleware=[DefineMiddleware(Decoded)],
         request_max_body_size=services.config.request_bytes,

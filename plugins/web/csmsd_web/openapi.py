@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import trio
 from litestar import Litestar, Router
+from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
@@ -53,33 +54,41 @@ FAILURE = {
 class Documents:
     """The document of one set of handlers, made when somebody asks for the first time."""
 
-    def __init__(self, host: Host, routes: Sequence[ControllerRouterHandler]) -> None:
-        self._host, self._routes = host, routes
+    def __init__(
+        self, host: Host, routes: Sequence[ControllerRouterHandler], dependencies: Mapping[str, Provide]
+    ) -> None:
+        self._host, self._routes, self._dependencies = host, routes, dependencies
         self._text: bytes | None = None
 
     async def openapi(self) -> bytes:
         """The document as JSON."""
         if self._text is None:
-            commands = dict(self._host.commands.known)
-            self._text = await trio.to_thread.run_sync(lambda: msgspec.json.encode(describe(self._routes, commands)))
+            self._text = await trio.to_thread.run_sync(self._make, dict(self._host.commands.known))
         return self._text
 
+    def _make(self, commands: Mapping[str, AnyCommand]) -> bytes:
+        config = OpenAPIConfig(
+            "csmsd", version("csmsd"), description=ABOUT, render_plugins=[JsonRenderPlugin()], create_examples=False
+        )
+        plain = Litestar(
+            [Router("/", route_handlers=self._routes)],
+            dependencies=self._dependencies,
+            openapi_config=config,
+            logging_config=None,
+        )
+        return msgspec.json.encode(completed(msgspec.to_builtins(plain.openapi_schema.to_schema()), commands))
 
-def describe(routes: Sequence[ControllerRouterHandler], commands: Mapping[str, AnyCommand]) -> dict[str, Any]:
-    """The complete OpenAPI 3.1 document."""
-    config = OpenAPIConfig(
-        "csmsd", version("csmsd"), description=ABOUT, render_plugins=[JsonRenderPlugin()], create_examples=False
-    )
-    document = Litestar([Router("/", route_handlers=routes)], openapi_config=config, logging_config=None)
-    found: dict[str, Any] = msgspec.to_builtins(document.openapi_schema.to_schema())
+
+def completed(document: dict[str, Any], commands: Mapping[str, AnyCommand]) -> dict[str, Any]:
+    """The document with our errors, tokens and commands."""
+    found: dict[str, Any] = _mended(document)
     for path, operation in _operations(found):
         _complete(path, operation)
     _describe_commands(found, commands)
     components = found["components"]
-    components.setdefault("schemas", {})["Problem"] = PROBLEM
+    components["schemas"]["Problem"] = PROBLEM
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": "csms_…"}}
-    found["security"] = [{"token": []}]
-    return found
+    return {**found, "security": [{"token": []}]}
 
 
 def _operations(document: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -103,9 +112,7 @@ def _describe_commands(document: dict[str, Any], commands: Mapping[str, AnyComma
     generic = document["paths"].pop(COMMAND_PATH)["post"]
     types = [type_ for command in commands.values() for type_ in (command.request, command.response)]
     references, schemas = msgspec.json.schema_components(types, ref_template=f"{REFERENCE}ocpp.{{name}}")
-    document["components"].setdefault("schemas", {}).update(
-        {f"ocpp.{name}": _with_numbers(schema) for name, schema in schemas.items()}
-    )
+    document["components"]["schemas"].update({f"ocpp.{name}": _mended(schema) for name, schema in schemas.items()})
     schema_of = dict(zip(types, references, strict=True))
     for name, command in sorted(commands.items()):
         operation = {
@@ -137,15 +144,14 @@ def _command_responses(result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_numbers(schema: Any) -> Any:
-    """OCPP's decimals are JSON numbers on the line."""
+def _mended(schema: Any) -> Any:
+    """OCPP's decimals are JSON numbers on the line; a value may fit several members of a union."""
     if isinstance(schema, list):
-        items: list[Any] = schema
-        return [_with_numbers(item) for item in items]
+        return [_mended(item) for item in cast("Sequence[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
-    members: dict[str, Any] = schema
-    changed = {name: _with_numbers(value) for name, value in members.items()}
+    members = cast("dict[str, Any]", schema)
+    changed = {"anyOf" if name == "oneOf" else name: _mended(value) for name, value in members.items()}
     if changed.get("format") == "decimal":
         del changed["format"]
         changed["type"] = "number"
