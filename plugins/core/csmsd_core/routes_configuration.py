@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import get, post
+from litestar.params import FromPath, JSONBody
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
@@ -26,7 +27,7 @@ def configuration_routes(mirror: ConfigurationMirror, host: Host) -> Sequence[Co
     """Handlers around the service."""
 
     @get("/stations/{station_id:str}/configuration", scope="read", summary="Configuration", tags=["Configuration"])
-    async def get_configuration(station_id: str) -> Mirror:
+    async def get_configuration(station_id: FromPath[str]) -> Mirror:
         """As far as csmsd knows it; secrets are never kept (CFG-11)."""
         host.stations.record(station_id)
         return await mirror.of_station(station_id)
@@ -39,7 +40,7 @@ def configuration_routes(mirror: ConfigurationMirror, host: Host) -> Sequence[Co
         status_code=200,
     )
     async def refresh(
-        request: AnyRequest, station_id: str, data: RefreshBody | None = None
+        request: AnyRequest, station_id: FromPath[str], data: JSONBody[RefreshBody | None] = None
     ) -> GetConfigurationResponse:
         """In as many GetConfigurations as the station's limit needs (CFG-03)."""
         station = host.stations.get(station_id)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 from litestar import get
+from litestar.params import FromPath, FromQuery
 from litestar.types import ControllerRouterHandler
 
 from csmsd.host import Host
@@ -29,7 +30,7 @@ def connector_routes(
     """Handlers around the services."""
 
     @get("/stations/{station_id:str}/connectors", scope="read", summary="Connectors", tags=["Connectors"])
-    async def list_connectors(station_id: str) -> Page[ConnectorView]:
+    async def list_connectors(station_id: FromPath[str]) -> Page[ConnectorView]:
         """All that have ever been mentioned, by number; 0 is the station itself (BOOT-27)."""
         host.stations.record(station_id)
         found = [
@@ -41,10 +42,10 @@ def connector_routes(
     @get("/stations/{station_id:str}/status-history", scope="read", summary="Status history", tags=["Connectors"])
     async def list_history(
         request: AnyRequest,
-        station_id: str,
-        connector_id: Number | None = None,
+        station_id: FromPath[str],
+        connector_id: FromQuery[Number | None] = None,
         limit: Limit = 100,
-        after: Number | None = None,
+        after: FromQuery[Number | None] = None,
     ) -> Page[StatusHistoryEntry]:
         """Every StatusNotification, newest first; also of a station that has been removed."""
         found = await statuses.history(station_id, connector_id=connector_id, before_id=after, limit=limit)

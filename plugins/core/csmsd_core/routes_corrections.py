@@ -8,20 +8,19 @@ from typing import Annotated
 
 import msgspec
 from litestar import get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
 from csmsd_core.records import Proposal, Stop, Transaction
-from csmsd_core.routes_page import INT64, AnyRequest, Limit, Number, Page, refusals
+from csmsd_core.routes_page import AnyRequest, Limit, Number, Page, refusals
 from csmsd_core.transactions import Transactions
-
-Integer = Annotated[int, Meta(ge=-INT64, le=INT64)]
 
 
 class CloseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the operator knows of the end; meter_stop in Wh."""
 
-    meter_stop: Integer | None = None
+    meter_stop: Number | None = None
     reason: Annotated[str, Meta(min_length=1, max_length=50)] = "Other"
 
 
@@ -29,9 +28,9 @@ class SeparateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The start of a transaction whose stop came second for another one; meter_start in Wh."""
 
     started_at: Annotated[datetime, Meta(tz=True)]
-    meter_start: Integer
+    meter_start: Number
     id_tag: Annotated[str, Meta(min_length=1, max_length=20)]
-    connector_id: Integer | None = None
+    connector_id: Number | None = None
 
 
 def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHandler]:
@@ -44,7 +43,9 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
         tags=["Transactions"],
         status_code=200,
     )
-    async def close(request: AnyRequest, transaction_id: Number, data: CloseBody | None = None) -> Transaction:
+    async def close(
+        request: AnyRequest, transaction_id: FromPath[Number], data: JSONBody[CloseBody | None] = None
+    ) -> Transaction:
         """Until the station's own StopTransaction arrives, whenever that is (TX-40)."""
         body = data or CloseBody()
         with refusals():
@@ -59,13 +60,13 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
         tags=["Transactions"],
         status_code=200,
     )
-    async def reopen(request: AnyRequest, transaction_id: Number) -> Transaction:
+    async def reopen(request: AnyRequest, transaction_id: FromPath[Number]) -> Transaction:
         """Take a close, or the mark "superseded", back."""
         with refusals():
             return await transactions.reopen(transaction_id, actor=request.user)
 
     @get("/proposals", scope="read", summary="What waits for a decision", tags=["Transactions"])
-    async def list_proposals(station_id: str | None = None, limit: Limit = 100) -> Page[Proposal]:
+    async def list_proposals(station_id: FromQuery[str | None] = None, limit: Limit = 100) -> Page[Proposal]:
         """Stops, or readings without an id, that may belong to a transaction; oldest first."""
         return Page(await transactions.proposals(station_id, limit))
 
@@ -76,7 +77,7 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
         tags=["Transactions"],
         status_code=200,
     )
-    async def accept(request: AnyRequest, proposal_id: Number) -> Transaction:
+    async def accept(request: AnyRequest, proposal_id: FromPath[Number]) -> Transaction:
         """The stop, or the readings, belong to the transaction."""
         with refusals():
             return await transactions.accept(proposal_id, actor=request.user)
@@ -88,20 +89,20 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
         tags=["Transactions"],
         status_code=200,
     )
-    async def dismiss(request: AnyRequest, proposal_id: Number) -> Transaction:
+    async def dismiss(request: AnyRequest, proposal_id: FromPath[Number]) -> Transaction:
         """Never propose that again."""
         with refusals():
             return await transactions.dismiss(proposal_id, actor=request.user)
 
     @get("/unmatched-stops", scope="read", summary="Stops without a transaction", tags=["Transactions"])
-    async def list_unmatched(station_id: str | None = None, limit: Limit = 100) -> Page[Stop]:
+    async def list_unmatched(station_id: FromQuery[str | None] = None, limit: Limit = 100) -> Page[Stop]:
         """Newest first (TX-24, TX-25)."""
         return Page(await transactions.unmatched_stops(station_id, limit))
 
     @post(
         "/stops/{stop_id:int}/separate", scope="operate", summary="Separate a conflicting stop", tags=["Transactions"]
     )
-    async def separate(request: AnyRequest, stop_id: Number, data: SeparateBody) -> Transaction:
+    async def separate(request: AnyRequest, stop_id: FromPath[Number], data: JSONBody[SeparateBody]) -> Transaction:
         """Make a transaction of its own of a stop that came second (TX-22)."""
         with refusals():
             return await transactions.separate(

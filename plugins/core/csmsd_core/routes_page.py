@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request
 from litestar.exceptions import HTTPException
-from litestar.params import Parameter
+from litestar.params import QueryParameter
+from msgspec import Meta
 
 from csmsd.errors import CsmsdError
 from csmsd_core.corrections import NotPossible, UnknownProposal, UnknownTransaction
@@ -19,9 +20,9 @@ from csmsd_core.tags import InvalidTag, UnknownTag
 Item = TypeVar("Item")
 AnyRequest = Request[Any, Any, Any]
 
-Limit = Annotated[int, Parameter(ge=1, le=1000, description="How many items at most.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="How many items at most.")]
 INT64 = 2**63 - 1
-Number = Annotated[int, Parameter(ge=-INT64, le=INT64)]
+Number = Annotated[int, Meta(ge=-INT64, le=INT64)]
 STATUS: dict[type[CsmsdError], int] = {
     UnknownTag: 404,
     UnknownTransaction: 404,

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import delete, get, put
 from litestar.exceptions import HTTPException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
@@ -84,9 +84,9 @@ def tag_routes(tags: Tags, env: Env) -> Sequence[ControllerRouterHandler]:
     @get("/tags", scope="read", summary="List id tags", tags=["Id tags"])
     async def list_tags(
         request: AnyRequest,
-        prefix: Annotated[str, Parameter(description="How the tag begins, in any case.")] = "",
+        prefix: Annotated[str, QueryParameter(description="How the tag begins, in any case.")] = "",
         limit: Limit = 100,
-        after: str = "",
+        after: FromQuery[str] = "",
     ) -> Page[TagView]:
         """In the order of their texts, whatever the case."""
         found = await tags.page(after=after, prefix=prefix, limit=limit)
@@ -94,20 +94,20 @@ def tag_routes(tags: Tags, env: Env) -> Sequence[ControllerRouterHandler]:
         return Page([view_of(tag, env.now()) for tag in found], following)
 
     @get("/tags/{id_tag:str}", scope="read", summary="Look an id tag up", tags=["Id tags"])
-    async def get_tag(id_tag: str) -> TagView:
+    async def get_tag(id_tag: FromPath[str]) -> TagView:
         """In any spelling (AUTH-03)."""
         with refusals():
             return view_of(tags.get(id_tag), env.now())
 
     @put("/tags/{id_tag:str}", scope="operate", summary="Create or replace an id tag", tags=["Id tags"])
-    async def put_tag(request: AnyRequest, id_tag: str, data: TagBody) -> TagView:
+    async def put_tag(request: AnyRequest, id_tag: FromPath[str], data: JSONBody[TagBody]) -> TagView:
         """In force when the answer arrives (AUTH-12)."""
         with refusals():
             stored = await tags.put(tag_of(id_tag, data, env.now()), actor=request.user)
         return view_of(stored, env.now())
 
     @delete("/tags/{id_tag:str}", scope="operate", summary="Forget an id tag", tags=["Id tags"])
-    async def delete_tag(request: AnyRequest, id_tag: str) -> None:
+    async def delete_tag(request: AnyRequest, id_tag: FromPath[str]) -> None:
         """It is Invalid from then on."""
         with refusals():
             await tags.delete(id_tag, actor=request.user)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
@@ -63,17 +63,17 @@ def transaction_routes(transactions: Transactions) -> Sequence[ControllerRouterH
     @get("/transactions", scope="read", summary="List transactions", tags=["Transactions"])
     async def list_transactions(
         request: AnyRequest,
-        station_id: str | None = None,
-        connector_id: Number | None = None,
-        id_tag: str | None = None,
-        status: TransactionStatus | None = None,
-        started_since: Moment | None = None,
-        started_until: Moment | None = None,
+        station_id: FromQuery[str | None] = None,
+        connector_id: FromQuery[Number | None] = None,
+        id_tag: FromQuery[str | None] = None,
+        status: FromQuery[TransactionStatus | None] = None,
+        started_since: FromQuery[Moment | None] = None,
+        started_until: FromQuery[Moment | None] = None,
         format_: Annotated[
-            Literal["json", "csv"] | None, Parameter(query="format", description="Or ask with `Accept: text/csv`.")
+            Literal["json", "csv"] | None, QueryParameter(name="format", description="Or ask with `Accept: text/csv`.")
         ] = None,
         limit: Limit = 100,
-        after: Number | None = None,
+        after: FromQuery[Number | None] = None,
     ) -> Response[Any]:
         """Newest first. As CSV the page's `next` is in the Link header."""
         wanted = TransactionFilter(
@@ -97,14 +97,14 @@ def transaction_routes(transactions: Transactions) -> Sequence[ControllerRouterH
         return Response(Page(found, following))
 
     @get("/transactions/{transaction_id:int}", scope="read", summary="Look a transaction up", tags=["Transactions"])
-    async def get_transaction(transaction_id: Number) -> TransactionView:
+    async def get_transaction(transaction_id: FromPath[Number]) -> TransactionView:
         """With all its flags, and every stop that was received for it."""
         with refusals():
             found = await transactions.find(transaction_id)
         return TransactionView(found, found.duration_seconds, await transactions.stops(transaction_id))
 
     @get("/transactions/{transaction_id:int}/meter-values", scope="read", summary="Meter values", tags=["Transactions"])
-    async def get_meter_values(transaction_id: Number) -> Page[Reading]:
+    async def get_meter_values(transaction_id: FromPath[Number]) -> Page[Reading]:
         """All of them, in the order of their times, with values as sent and normalised (MV-07)."""
         with refusals():
             await transactions.find(transaction_id)

@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 Item = TypeVar("Item")
 
-Limit = Annotated[int, Parameter(ge=1, le=1000, description="How many items at most.")]
-After = Annotated[str | None, Parameter(description="Where the page before ended: follow its `next`.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="How many items at most.")]
+After = Annotated[str | None, QueryParameter(description="Where the page before ended: follow its `next`.")]
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):

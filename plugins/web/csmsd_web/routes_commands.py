@@ -11,7 +11,8 @@ from urllib.parse import quote
 import msgspec
 import trio
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, HeaderParameter
 
 from csmsd.host import CommandRecord, Commands, CommandState, Host
 from csmsd_web.command_warnings import warnings_about
@@ -23,11 +24,11 @@ WAIT = re.compile(r"\bwait\s*=\s*(\d{1,6})\b", re.ASCII)
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(header="Idempotency-Key", description="A repeat with the same key is answered, not sent again."),
+    HeaderParameter(name="Idempotency-Key", description="A repeat with the same key is answered, not sent again."),
 ]
 Prefer = Annotated[
     str | None,
-    Parameter(header="Prefer", description="`respond-async`: 202 at once; `wait=10`: 202 after so many seconds."),
+    HeaderParameter(name="Prefer", description="`respond-async`: 202 at once; `wait=10`: 202 after so many seconds."),
 ]
 
 
@@ -72,9 +73,9 @@ class CommandKind(msgspec.Struct, frozen=True):
 )
 async def send_command(
     request: Request[Any, Any, Any],
-    host: Host,
-    station_id: str,
-    action: str,
+    host: NamedDependency[Host],
+    station_id: FromPath[str],
+    action: FromPath[str],
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Response[Any]:
@@ -140,13 +141,15 @@ def view_of(record: CommandRecord, warnings: tuple[str, ...] = ()) -> CommandVie
 
 
 @get("/commands", scope="read", summary="List commands that were submitted", tags=["Commands"])
-async def list_commands(host: Host, station_id: str | None = None, limit: Limit = 100) -> Page[CommandView]:
+async def list_commands(
+    host: NamedDependency[Host], station_id: FromQuery[str | None] = None, limit: Limit = 100
+) -> Page[CommandView]:
     """Newest first."""
     return Page([view_of(record) for record in await host.commands.recent(station_id, limit)])
 
 
 @get("/commands/{command_id:str}", scope="read", summary="Look a command up", tags=["Commands"])
-async def get_command(host: Host, command_id: str) -> CommandView:
+async def get_command(host: NamedDependency[Host], command_id: FromPath[str]) -> CommandView:
     """As it is now; state `queued` or `sent` while it has not ended."""
     record = await host.commands.find(command_id)
     if record is None:
@@ -155,7 +158,7 @@ async def get_command(host: Host, command_id: str) -> CommandView:
 
 
 @get("/command-kinds", scope="read", summary="List commands that can be sent", tags=["Commands"])
-async def list_command_kinds(host: Host) -> Page[CommandKind]:
+async def list_command_kinds(host: NamedDependency[Host]) -> Page[CommandKind]:
     """Those of the enabled plugins, by name; OpenAPI has their payloads."""
     return Page(kinds(host.commands))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 
 from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from csmsd_web.openapi import Documents
 from csmsd_web.problems import Problem
@@ -26,7 +28,7 @@ def _file(path: str, media_type: str) -> Response[bytes]:
 
 
 @get("/openapi.json", scope="public", include_in_schema=False)
-async def openapi(documents: Documents) -> Response[bytes]:
+async def openapi(documents: NamedDependency[Documents]) -> Response[bytes]:
     """Everything that can be asked, with the payloads of the commands of the plugins that are enabled."""
     return Response(await documents.openapi(), media_type="application/json", headers={"cache-control": "no-cache"})
 
@@ -38,7 +40,7 @@ async def docs() -> Response[bytes]:
 
 
 @get("/docs/{name:str}", scope="public", include_in_schema=False)
-async def docs_file(name: str) -> Response[bytes]:
+async def docs_file(name: FromPath[str]) -> Response[bytes]:
     """Scripts and styles of the page."""
     if name not in FILES:
         raise Problem(404, "not-found", f"there is no file {name}")

@@ -6,23 +6,26 @@ from functools import partial
 from typing import Annotated, Any
 
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.types import ASGIApp
 
 from csmsd_web.sse import EventStream, Streams
 from csmsd_web.tokens import Tokens
 
-Kinds = Annotated[str, Parameter(description="Comma-separated kinds, for instance `exchange,transaction.started`.")]
+Kinds = Annotated[
+    str, QueryParameter(description="Comma-separated kinds, for instance `exchange,transaction.started`.")
+]
 
 
 @get("/events", scope="read", summary="Watch what happens", tags=["Events"], media_type="text/event-stream")
 async def watch_events(
     request: Request[Any, Any, Any],
-    streams: Streams,
-    tokens: Tokens,
+    streams: NamedDependency[Streams],
+    tokens: NamedDependency[Tokens],
     kinds: Kinds = "",
-    station_id: str | None = None,
-    last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID")] = None,
+    station_id: FromQuery[str | None] = None,
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
 ) -> ASGIApp:
     """Server-sent events. Live and lossy: after an event `resync`, something was missed; read again what you show."""
     streams.check_room()

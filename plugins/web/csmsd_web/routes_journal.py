@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Request, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
 
 from csmsd.host import Host
 from csmsd.journal import Attempt, Decision, DeviationCount, Exchange, ExchangeFilter
@@ -53,13 +55,13 @@ def _decision(step: Decision) -> DecisionView:
 @get("/stations/{station_id:str}/exchanges", scope="read", summary="Messages of a station", tags=["Journal"])
 async def list_exchanges(
     request: Request[Any, Any, Any],
-    host: Host,
-    station_id: str,
-    action: str | None = None,
-    only_errors: bool = False,
-    only_deviating: bool = False,
+    host: NamedDependency[Host],
+    station_id: FromPath[str],
+    action: FromQuery[str | None] = None,
+    only_errors: FromQuery[bool] = False,
+    only_deviating: FromQuery[bool] = False,
     limit: Limit = 100,
-    after: int | None = None,
+    after: FromQuery[int | None] = None,
 ) -> Page[ExchangeView]:
     """Newest first; also of a station that has been removed."""
     wanted = ExchangeFilter(station_id, action, only_errors, only_deviating, before_id=after, limit=limit)
@@ -68,25 +70,25 @@ async def list_exchanges(
 
 
 @get("/stations/{station_id:str}/attempts", scope="read", summary="A station's attempts to connect", tags=["Journal"])
-async def list_attempts_of(host: Host, station_id: str, limit: Limit = 100) -> Page[Attempt]:
+async def list_attempts_of(host: NamedDependency[Host], station_id: FromPath[str], limit: Limit = 100) -> Page[Attempt]:
     """Newest first."""
     return Page(await host.journal.attempts(station_id=station_id, limit=limit))
 
 
 @get("/attempts", scope="read", summary="All attempts to connect", tags=["Journal"])
-async def list_attempts(host: Host, limit: Limit = 100) -> Page[Attempt]:
+async def list_attempts(host: NamedDependency[Host], limit: Limit = 100) -> Page[Attempt]:
     """Newest first, with the stage reached and the cause of a refusal."""
     return Page(await host.journal.attempts(limit=limit))
 
 
 @get("/stations/{station_id:str}/deviations", scope="read", summary="A station's deviations", tags=["Journal"])
-async def list_deviations_of(host: Host, station_id: str) -> Page[DeviationCount]:
+async def list_deviations_of(host: NamedDependency[Host], station_id: FromPath[str]) -> Page[DeviationCount]:
     """How often it deviated from which rule, the most frequent first (VAL-17)."""
     return Page(await host.journal.deviations(station_id=station_id))
 
 
 @get("/deviations", scope="read", summary="Deviations of all stations", tags=["Journal"])
-async def list_deviations(host: Host) -> Page[DeviationCount]:
+async def list_deviations(host: NamedDependency[Host]) -> Page[DeviationCount]:
     """The most frequent first (VAL-17)."""
     return Page(await host.journal.deviations())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from csmsd.errors import PluginNotFound
 from csmsd.host import Host, PluginStatus
@@ -15,13 +17,15 @@ OWN_NAME = "web"
 
 
 @get("/plugins", scope="read", summary="List plugins", tags=["Plugins"])
-async def list_plugins(host: Host) -> Page[PluginStatus]:
+async def list_plugins(host: NamedDependency[Host]) -> Page[PluginStatus]:
     """In the order registered."""
     return Page(host.plugins.status())
 
 
 @post("/plugins/{name:str}/enable", scope="admin", summary="Enable a plugin", tags=["Plugins"], status_code=200)
-async def enable_plugin(request: Request[Any, Any, Any], host: Host, name: str) -> PluginStatus:
+async def enable_plugin(
+    request: Request[Any, Any, Any], host: NamedDependency[Host], name: FromPath[str]
+) -> PluginStatus:
     """Its tables are brought up to date and it is started; also one that was not in the configuration."""
     await host.plugins.enable(name)
     host.audit.record(request.user, "plugin.enable", name)
@@ -29,7 +33,9 @@ async def enable_plugin(request: Request[Any, Any, Any], host: Host, name: str) 
 
 
 @post("/plugins/{name:str}/disable", scope="admin", summary="Disable a plugin", tags=["Plugins"], status_code=200)
-async def disable_plugin(request: Request[Any, Any, Any], host: Host, name: str) -> PluginStatus:
+async def disable_plugin(
+    request: Request[Any, Any, Any], host: NamedDependency[Host], name: FromPath[str]
+) -> PluginStatus:
     """Calls in hand are finished; its tables stay; its routes are gone."""
     if name == OWN_NAME:
         raise Problem(409, "plugin-refused", "the web plugin cannot disable itself: take it out of the configuration")

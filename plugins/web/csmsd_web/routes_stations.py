@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, delete, get, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from csmsd.errors import UnknownStation
@@ -90,10 +91,12 @@ def view_of(host: Host, record: StationRecord) -> StationView:
 @get("/stations", scope="read", summary="List stations", tags=["Stations"])
 async def list_stations(
     request: Request[Any, Any, Any],
-    host: Host,
-    online: bool | None = None,
-    registration: Registration | None = None,
-    search: Annotated[str, Parameter(description="Part of the identity, serial number or note, in any case.")] = "",
+    host: NamedDependency[Host],
+    online: FromQuery[bool | None] = None,
+    registration: FromQuery[Registration | None] = None,
+    search: Annotated[
+        str, QueryParameter(description="Part of the identity, serial number or note, in any case.")
+    ] = "",
     limit: Limit = 100,
     after: After = None,
 ) -> Page[StationView]:
@@ -116,13 +119,15 @@ async def list_stations(
 
 
 @get("/stations/{station_id:str}", scope="read", summary="Look a station up", tags=["Stations"])
-async def get_station(host: Host, station_id: str) -> StationView:
+async def get_station(host: NamedDependency[Host], station_id: FromPath[str]) -> StationView:
     """Its record, and its connection if it is online."""
     return view_of(host, host.stations.record(station_id))
 
 
 @put("/stations/{station_id:str}", scope="operate", summary="Register or change a station", tags=["Stations"])
-async def put_station(request: Request[Any, Any, Any], host: Host, station_id: str, data: StationBody) -> StationView:
+async def put_station(
+    request: Request[Any, Any, Any], host: NamedDependency[Host], station_id: FromPath[str], data: JSONBody[StationBody]
+) -> StationView:
     """With `generate_password` the answer holds the new password; nobody can read it again."""
     password = None if data.password is UNSET else data.password
     if data.generate_password:
@@ -143,7 +148,9 @@ async def put_station(request: Request[Any, Any, Any], host: Host, station_id: s
 
 
 @delete("/stations/{station_id:str}", scope="operate", summary="Remove a station", tags=["Stations"])
-async def delete_station(request: Request[Any, Any, Any], host: Host, station_id: str) -> None:
+async def delete_station(
+    request: Request[Any, Any, Any], host: NamedDependency[Host], station_id: FromPath[str]
+) -> None:
     """Its record and credentials are forgotten, its connection is closed, its history stays."""
     before = host.stations.record(station_id)
     await host.stations.remove(station_id)
@@ -151,7 +158,9 @@ async def delete_station(request: Request[Any, Any, Any], host: Host, station_id
 
 
 @delete("/stations/{station_id:str}/credentials", scope="operate", summary="Withdraw credentials", tags=["Stations"])
-async def delete_credentials(request: Request[Any, Any, Any], host: Host, station_id: str) -> None:
+async def delete_credentials(
+    request: Request[Any, Any, Any], host: NamedDependency[Host], station_id: FromPath[str]
+) -> None:
     """No password of the station is valid any more; its connection stays until it is closed (BOOT-11)."""
     host.stations.record(station_id)
     await host.credentials.withdraw(station_id)
@@ -165,7 +174,9 @@ async def delete_credentials(request: Request[Any, Any, Any], host: Host, statio
     tags=["Stations"],
     status_code=204,
 )
-async def disconnect_station(request: Request[Any, Any, Any], host: Host, station_id: str) -> None:
+async def disconnect_station(
+    request: Request[Any, Any, Any], host: NamedDependency[Host], station_id: FromPath[str]
+) -> None:
     """It will come back if it may."""
     host.stations.get(station_id).close(1000, "closed by the operator")
     host.audit.record(request.user, "station.disconnect", station_id)

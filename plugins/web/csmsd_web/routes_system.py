@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import msgspec
 from litestar import Response, get
+from litestar.di import NamedDependency
 
 from csmsd.hookspecs import Metric
 from csmsd.host import Host
@@ -34,7 +35,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 @get("/info", scope="read", summary="About this csmsd", tags=["System"])
-async def info(host: Host) -> Info:
+async def info(host: NamedDependency[Host]) -> Info:
     """Version, and where stations connect."""
     access = host.config.access
     return Info(
@@ -54,7 +55,7 @@ async def healthz() -> Health:
 
 
 @get("/readyz", scope="probe", summary="Are stations let in?", tags=["System"])
-async def readyz(host: Host) -> Health:
+async def readyz(host: NamedDependency[Host]) -> Health:
     """503 with the cause if they are not (WS-42)."""
     if not host.is_ready:
         cause = "csmsd is starting or stopping" if host.store.is_available else "storage is not available"
@@ -63,7 +64,7 @@ async def readyz(host: Host) -> Health:
 
 
 @get("/metrics", scope="probe", summary="Figures for Prometheus", tags=["System"], media_type="text/plain")
-async def metrics(host: Host) -> Response[str]:
+async def metrics(host: NamedDependency[Host]) -> Response[str]:
     """The kernel's and the plugins'; none is labelled by station."""
     return Response(exposition(host.metrics()), headers={"content-type": METRICS_TYPE})
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from csmsd_web.paging import Page
@@ -30,20 +32,24 @@ class NewToken(msgspec.Struct, frozen=True):
 
 
 @get("/tokens", scope="admin", summary="List API tokens", tags=["Access"])
-async def list_tokens(tokens: Tokens) -> Page[Token]:
+async def list_tokens(tokens: NamedDependency[Tokens]) -> Page[Token]:
     """The oldest first; their texts cannot be shown."""
     return Page(tokens.all())
 
 
 @post("/tokens", scope="admin", summary="Create an API token", tags=["Access"])
-async def create_token(request: Request[Any, Any, Any], tokens: Tokens, data: TokenBody) -> NewToken:
+async def create_token(
+    request: Request[Any, Any, Any], tokens: NamedDependency[Tokens], data: JSONBody[TokenBody]
+) -> NewToken:
     """The answer holds the token; nobody can read it again."""
     token, text = await tokens.mint(data.name, data.scope, actor=request.user, expires_at=data.expires_at)
     return NewToken(token, text)
 
 
 @delete("/tokens/{token_id:str}", scope="admin", summary="Revoke an API token", tags=["Access"])
-async def revoke_token(request: Request[Any, Any, Any], tokens: Tokens, token_id: str) -> None:
+async def revoke_token(
+    request: Request[Any, Any, Any], tokens: NamedDependency[Tokens], token_id: FromPath[str]
+) -> None:
     """It is no good from now on."""
     try:
         await tokens.revoke(token_id, actor=request.user)
