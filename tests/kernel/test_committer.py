@@ -55,7 +55,7 @@ async def outcome_of(store: Database, name: str | None) -> StoreError | None:
     return None
 
 
-@pytest.mark.req("TX-04")
+@pytest.mark.req("TX-04", "B-11")
 async def test_a_write_settles_after_its_commit(database_url: str) -> None:
     async with open_store(database_url, Env()) as store:
         assert await store.submit(note, "a") == "a"
@@ -153,7 +153,7 @@ async def test_queues_are_bounded(sqlite_url: str) -> None:
     assert len(names_in(sqlite_url)) == 20
 
 
-@pytest.mark.req("TX-04", "WS-42")
+@pytest.mark.req("TX-04", "WS-42", "B-12")
 async def test_an_outage_is_told_at_once_and_its_end_is_noticed(sqlite_url: str) -> None:
     changes: list[bool] = []
     async with open_store(sqlite_url, Env(), tuning=HASTY) as store:
@@ -210,7 +210,7 @@ def backend_killer(postgres: Any) -> Iterator[Any]:
 PID = sa.select(sa.func.pg_backend_pid())
 
 
-@pytest.mark.req("TX-04")
+@pytest.mark.req("TX-04", "B-10")
 async def test_a_lost_answer_to_commit_is_an_unknown_outcome(postgres_url: str, backend_killer: Any) -> None:
     async with open_store(postgres_url, Env(), tuning=HASTY) as store:
 

@@ -102,6 +102,7 @@ async def run(courier: Courier, nursery: trio.Nursery, house: House) -> trio.Can
     return scope
 
 
+@pytest.mark.req("B-06")
 async def test_facts_arrive_in_the_order_they_happened_to_a_station(house: House) -> None:
     inbox = Inbox()
     async with trio.open_nursery() as nursery:
