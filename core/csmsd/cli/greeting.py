@@ -34,6 +34,8 @@ def warnings(config: Config) -> Iterator[str]:
         yield f"stations are not authenticated: {which} (access.authentication)"
     if config.listen.ocpp and not _is_loopback(config.listen.ocpp):
         yield f"stations connect unencrypted on {config.listen.ocpp}: everybody on that network can read and forge"
+    if config.listen.http and not _is_loopback(config.listen.http):
+        yield f"the management API is unencrypted on {config.listen.http}: tokens can be read on that network"
 
 
 def reachable(url: str) -> str:

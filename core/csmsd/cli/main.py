@@ -44,10 +44,8 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A plugin cannot replace a command of csmsd."""
-        if place := _OWN.get(cmd_name):
-            module, _, name = place.partition(":")
-            command: click.Command = getattr(import_module(module), name)
-            return command
+        if cmd_name in _OWN:
+            return _own_command(cmd_name)
         return self._plugin_commands(ctx).get(cmd_name)
 
     def resolve_command(
@@ -79,6 +77,10 @@ class Commands(click.Group):
         with failures_as_sentences():
             return super().invoke(ctx)
 
+    def forget_plugins(self) -> None:
+        """Look at the configuration again: for those who run several command lines in one process."""
+        self._from_plugins, self._problems = None, ()
+
     def _plugin_commands(self, ctx: click.Context) -> dict[str, click.Command]:
         if self._from_plugins is None:
             self._from_plugins, problems = {}, []
@@ -95,6 +97,17 @@ class Commands(click.Group):
                     self._from_plugins.update((command.name or "", command) for command in commands)
             self._problems = tuple(problems)
         return self._from_plugins
+
+
+def own_commands() -> list[click.Command]:
+    """Those that do not depend on the configuration."""
+    return [_own_command(name) for name in _OWN]
+
+
+def _own_command(name: str) -> click.Command:
+    module, _, attribute = _OWN[name].partition(":")
+    command: click.Command = getattr(import_module(module), attribute)
+    return command
 
 
 @click.command(

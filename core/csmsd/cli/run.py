@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, Sequence
 
 import click
 import msgspec
 import trio
 
+from csmsd._kernel.house import House
 from csmsd.app import open_csms
 from csmsd.cli import greeting
 from csmsd.cli.failure import failures_as_sentences
@@ -18,6 +19,7 @@ from csmsd.cli.logs import set_up_logging
 from csmsd.cli.options import SettingsCommand, takes_settings
 from csmsd.cli.settings import Settings, check_plugins
 from csmsd.config import Config
+from csmsd.errors import ConfigError
 from csmsd.host import Host
 
 log = logging.getLogger("csmsd")
@@ -68,19 +70,22 @@ async def serve(config: Config) -> None:
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     with trio.open_signal_receiver(*signals) as received:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, received, nursery.cancel_scope)
+            running: list[Host] = []  # nobody until everything has started
+            nursery.start_soon(obey, received, running, nursery.cancel_scope)
             async with open_csms(config) as csms:
+                running.append(csms)
                 _settle_memory()
                 _greet(config, csms)
                 await trio.sleep_forever()
     log.info("csmsd has stopped")
 
 
-async def _obey(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+async def obey(signals: AsyncIterable[int], running: Sequence[Host], scope: trio.CancelScope) -> None:
+    """Cancel `scope` at the first SIGINT or SIGTERM; a second one is not ours any more."""
     async for number in signals:
         name = signal.Signals(number).name
         if number == signal.SIGHUP:
-            log.info("%s: nothing is read again while csmsd runs; restart it", name)
+            _reload_certificates(running)
             continue
         log.info("%s: stations are sent away; the same again ends csmsd at once", name)
         # The second one is the operating system's business: it ends us even if we hang. What stations were answered is
@@ -89,6 +94,17 @@ async def _obey(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
             signal.signal(fatal, signal.SIG_DFL)
         scope.cancel()
         return
+
+
+def _reload_certificates(running: Sequence[Host]) -> None:
+    for csms in running:
+        try:
+            if isinstance(csms, House):
+                csms.reload_certificates()
+        except ConfigError as error:
+            log.error("SIGHUP: the certificates stay as they are: %s", error)  # noqa: TRY400 - a sentence, no traceback
+        else:
+            log.info("SIGHUP: certificates are read again; every other setting needs a restart")
 
 
 def _settle_memory() -> None:

@@ -12,7 +12,7 @@ from csmsd.cli.settings import Settings, plugin_keys
 from csmsd.cli.values import is_reference, shown, toml
 
 _HEADER = """\
-# Settings of csmsd. Everything here is commented out and shows its default.
+# Settings of csmsd. Lines like #key = value show defaults: take the # away to change one.
 #
 # The same keys work as environment variables (CSMSD_LIMITS_CALL_TIMEOUT=30) and as flags of `csmsd run`
 # (--limits-call-timeout 30): flags win over variables, variables over this file. Secrets can stay in the environment:
@@ -63,7 +63,7 @@ def _section(title: str, keys: Sequence[Key]) -> str:
         if key.help:
             lines.append(f"# {key.help}")
         default = "…" if key.default is msgspec.NODEFAULT or key.default is None else toml(key.default)
-        lines.append(f"# {key.path[-1]} = {default}")
+        lines.append(f"#{key.path[-1]} = {default}")
     return "\n".join(lines) + "\n"
 
 
