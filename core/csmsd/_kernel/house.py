@@ -35,6 +35,7 @@ from csmsd._kernel.recorder import Recorder
 from csmsd._kernel.registry import Registry
 from csmsd._kernel.retention import Retention
 from csmsd._kernel.silence import close_silent
+from csmsd._kernel.shelter import open_shelter
 from csmsd._kernel.stationbook import StationBook
 from csmsd._kernel.stationstates import StationStates
 from csmsd._kernel.storage import migrate
@@ -301,7 +302,7 @@ async def open_house(config: Config, env: Env, mode: Mode) -> AsyncGenerator[Hou
                 things.callback(sock.close)
         async with (
             open_store(config.store_url, env, readers=config.store.readers, inline=mode.is_inline) as store,
-            trio.open_nursery() as nursery,
+            open_shelter() as nursery,
         ):
             house = House(config, env, store, nursery, mode)
             house.listeners = listeners
@@ -315,4 +316,3 @@ async def open_house(config: Config, env: Env, mode: Mode) -> AsyncGenerator[Hou
                 finally:
                     front.cancel_scope.cancel()
                     await house.drain()
-            nursery.cancel_scope.cancel()
