@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write docs/traceability.md: which tests prove which row of docs/requirements/rows.csv.
 
-Tests cite rows with `@pytest.mark.req("TX-04", ...)`. With `--check` nothing is written: it fails if the page is stale, if
-a marker names no row, or if a SHALL row of this release has no test; `--missing` prints such rows.
+Tests cite rows with `@pytest.mark.req("TX-04", ...)`. With `--check` nothing is written: it fails if the page is stale,
+if a marker names no row, or if a SHALL row of this release has no test; `--missing` prints such rows.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def collect() -> dict[str, list[str]]:
     with contextlib.redirect_stdout(output):
         status = pytest.main(["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *options], [citations])
     if status != pytest.ExitCode.OK:
-        raise SystemExit(f"pytest cannot collect the tests:\n{output.getvalue().partition(" ERRORS ")[2]}")
+        raise SystemExit("pytest cannot collect the tests:\n" + output.getvalue().partition(" ERRORS ")[2])
     return {row: sorted(tests) for row, tests in citations.by_row.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import trio
@@ -101,14 +101,14 @@ class SocketStream(trio.abc.Stream):
         self.close()
         await trio.lowlevel.checkpoint()
 
-    async def _attempt(self, operation: Callable[[], T], wait: Callable[[socket.socket], object]) -> T:
+    async def _attempt(self, operation: Callable[[], T], wait: Callable[[socket.socket], Awaitable[object]]) -> T:
         while True:
             if self._is_closed:
                 raise trio.ClosedResourceError
             try:
                 return operation()
             except (BlockingIOError, ssl.SSLWantReadError):
-                await wait(self._sock)  # type: ignore[misc]
+                await wait(self._sock)
             except ssl.SSLWantWriteError:
                 await trio.lowlevel.wait_writable(self._sock)
             except OSError as error:

@@ -1,0 +1,18 @@
+"""What ACME writes into the `data` of its DataTransfers: JSON in a string."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class TariffQuestion(msgspec.Struct):
+    """GetTariff, as the station asks it."""
+
+    connector: int
+
+
+class Tariff(msgspec.Struct):
+    """GetTariff, as we answer it."""
+
+    cents: int
+    unit: str = "kWh"
