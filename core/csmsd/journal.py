@@ -32,7 +32,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     action: str
     request: str  # the payload's JSON text, redacted; of a malformed frame: its text, shortened
     response: str | None  # the answer's payload, redacted; of a CALLERROR its description; None: there was none
-    error: str  # CALLERROR code; "" for a CALLRESULT; else "timeout", "disconnected", "malformed", "late", "unstored"
+    # CALLERROR code; "" for a CALLRESULT; else "timeout", "disconnected", "malformed", "late", "unstored", "duplicate"
+    error: str
     at: datetime  # when the CALL arrived or was put on the line
     microseconds: int  # until it was answered or given up
     deviations: tuple[Deviation, ...] = ()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar, overload
 
 import outcome
 import trio
+
+from csmsd.errors import Bug
+
+log = logging.getLogger("csmsd")
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -53,7 +58,10 @@ class Pending(Generic[T]):
             self._settled, self._value, self._error = True, value, error
             callbacks, self._callbacks = self._callbacks, []
             for callback in callbacks:
-                callback(value, error)
+                try:
+                    callback(value, error)
+                except Bug:  # whoever settles us has others to serve
+                    log.exception("a completion failed")
 
     def when_settled(self, callback: Callback) -> None:
         """Call `callback(value, error)` in the trio thread; it must not raise and must not wait."""

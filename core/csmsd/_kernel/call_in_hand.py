@@ -20,6 +20,7 @@ from csmsd.pending import Pending
 
 if TYPE_CHECKING:
     from csmsd._kernel.dispatch import Caller, Dispatcher, Route
+    from csmsd._kernel.timers import Timer
     from csmsd.station import Arrival
 
 log = logging.getLogger("csmsd.dispatch")
@@ -36,12 +37,14 @@ class CallInHand:
         "_call",
         "_caller",
         "_deadline",
+        "_is_over",
         "_kernel",
         "_next",
         "_received_at",
         "_request",
         "_route",
         "_since",
+        "_timer",
         "_trace",
     )
 
@@ -53,7 +56,9 @@ class CallInHand:
         self._request: Any = None
         self._arrival: Arrival | None = None
         self._next = 0  # the next implementation to ask
-        self._deadline = 0.0  # of the whole answer; set when the first task is started
+        self._deadline = 0.0  # of the whole answer; set when it is waited for
+        self._timer: Timer | None = None  # while a promise is waited for
+        self._is_over = False  # it was waited for in vain
         self._since = perf_counter_ns()
         self._trace: list[tuple[str, Outcome, int, str]] = []
 
@@ -67,11 +72,11 @@ class CallInHand:
         except OcppError as error:
             return self.refuse(error)
 
-    def repeat(self, reply: bytes) -> bytes:
+    def repeat(self, payload: bytes) -> bytes:
         """Give a stored answer again (RPC-12)."""
         self._note("kernel", "answered", "the stored answer to the same message")
-        self._record(None, "")
-        return reply
+        self._record(payload.decode(), "")
+        return encode_result(self._call.id, payload)
 
     def refuse(self, error: OcppError) -> bytes | None:
         """A CALLERROR; of a transaction message the raw frame is stored first, for the operator (BOOT-31, VAL-14)."""
@@ -83,10 +88,12 @@ class CallInHand:
             return reply
 
         def stored(_value: Any, failure: BaseException | None) -> None:
-            if failure is None:
-                self._caller.answer(call, reply)
-            else:
+            if isinstance(failure, WriteFailed):  # its own fault: sent again it would fail again
+                log.error("%s: %s cannot be kept: %r", exchange.station_id, call.action, exchange.request)
+            elif failure is not None:
                 self._caller.abandon(call, TRY_AGAIN_LATER, "storage unavailable")
+                return
+            self._caller.answer(call, reply)
 
         self._kernel.recorder.before_refusal(self._caller.station, exchange).when_settled(stored)
         return None
@@ -95,7 +102,7 @@ class CallInHand:
 
     def _ask(self) -> bytes | None:
         """Ask the rest of the plan until somebody answers or a task has to go on."""
-        route, hooks = self._route, self._kernel.hooks
+        route = self._route
         assert route is not None
         while self._next < len(route.plan):
             step = route.plan[self._next]
@@ -105,119 +112,125 @@ class CallInHand:
                 return None
             try:
                 answer: Any = step.call(self._caller.station, self._request, self._arrival)
+                if is_promise(answer):
+                    if not answer.is_settled:
+                        self._wait_for(step, answer)
+                        return None
+                    answer = answer.result()
             except OcppError:
-                hooks.worked(step)
-                self._note(step.plugin, "refused")
+                self._refused(step)
                 raise
             except StoreError as error:
                 self._give_up(error)
                 return None
             except Bug as error:
-                hooks.failed(step, error)
-                self._note(step.plugin, "failed", type(error).__name__)
+                self._failed(step, error)
                 continue
-            if is_promise(answer):
-                if not answer.is_settled:
-                    self._note(step.plugin, "pending")
-                    answer.when_settled(self._settled)
-                    return None
-                answer = self._value_of(step, answer)
-                if answer is None:
-                    return None
             if type(answer) is route.action.response:
-                hooks.worked(step)
                 return self._reply(step, answer)
             self._check_silence(step, answer)
+        if any(outcome in {"failed", "too slow"} for _, outcome, _, _ in self._trace):
+            raise InternalError("internal error")
         raise NotSupported(f"nothing here answers {self._call.action}")
 
-    def _value_of(self, step: Step, answer: Pending[Any]) -> Any:
-        """What a promise that is kept already holds; None if there is nothing more to say."""
-        try:
-            return answer.result()
-        except StoreError as error:
-            self._give_up(error)
-            return None
-        except OcppError:
-            self._note(step.plugin, "refused")
-            raise
-        except Bug as error:
-            self._kernel.hooks.failed(step, error)
-            self._note(step.plugin, "failed", type(error).__name__)
-            raise InternalError("internal error") from None
-
     def _start_job(self, step: Step) -> None:
-        kernel, now = self._kernel, trio.current_time()
-        self._deadline = self._deadline or now + kernel.answer_timeout
-        timeout = min(step.timeout, self._deadline - now)
+        timeout = min(step.timeout, self._time_left())
         args = (self._caller.station, self._request, self._arrival)
-        self._caller.attach(kernel.pool.start(step.call, args, timeout, self._job_done))
+        self._caller.attach(self._kernel.pool.start(step.call, args, timeout, self._job_done))
 
     def _job_done(self, answer: Any, error: BaseException | None) -> None:
-        """A task has ended: take its answer, or pass it over and ask the next implementation."""
-        if not self._caller.is_waiting_for(self._call):
-            return  # the station has left: nobody is asked any more, and nobody is blamed
-        assert self._route is not None
-        step, hooks = self._route.plan[self._next - 1], self._kernel.hooks
         if is_promise(answer):
-            self._note(step.plugin, "pending")
-            answer.when_settled(self._settled)
-        elif type(answer) is self._route.action.response or isinstance(error, (OcppError, StoreError)):
-            hooks.worked(step)
-            self._settled(answer, error)
+            assert self._route is not None
+            self._wait_for(self._route.plan[self._next - 1], answer)
         else:
-            if error is not None:
-                hooks.failed(step, error)
-                is_slow = isinstance(error, trio.TooSlowError)
-                self._note(step.plugin, "too slow" if is_slow else "failed", "" if is_slow else type(error).__name__)
-            else:
+            self._settled(answer, error)
+
+    def _wait_for(self, step: Step, promise: Pending[Any]) -> None:
+        """A promise has what is left of the time; one that is kept later counts for nothing."""
+        self._note(step.plugin, "pending")
+        self._timer = self._kernel.wheel.after(self._time_left(), self._too_late)
+        promise.when_settled(self._settled)
+
+    def _settled(self, answer: Any, error: BaseException | None) -> None:
+        """A task has ended or a promise is kept: take the answer, or ask the next implementation."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._is_over:
+            return
+        if not self._caller.is_waiting_for(self._call):
+            self._record(None, "disconnected")  # nobody is asked any more, and nobody is blamed
+            return
+        assert self._route is not None
+        step = self._route.plan[self._next - 1]
+        if isinstance(error, StoreError):
+            self._give_up(error)
+        elif isinstance(error, OcppError):
+            self._refused(step)
+            self._answer(self.refuse(error))
+        elif error is None and type(answer) is self._route.action.response:
+            self._answer(self._reply(step, answer))
+        else:
+            if error is None:
                 self._check_silence(step, answer)
+            else:
+                self._failed(step, error)
             self._ask_on()
 
     def _ask_on(self) -> None:
-        if trio.current_time() >= self._deadline:
-            self._settled(None, InternalError(f"no answer to {self._call.action} in time"))
-            return
         try:
+            if self._time_left() <= 0:
+                raise InternalError(f"no answer to {self._call.action} in time")
             reply = self._ask()
         except OcppError as refusal:
-            self._settled(None, refusal)
+            reply = self.refuse(refusal)
+        self._answer(reply)
+
+    def _too_late(self) -> None:
+        """Nobody knows if what was promised is stored: a CALLERROR would be wrong for billing data (RPC-31)."""
+        if not self._caller.is_waiting_for(self._call):
+            return
+        assert self._route is not None
+        self._is_over = True
+        self._failed(self._route.plan[self._next - 1], trio.TooSlowError())
+        reason = f"no answer to {self._call.action} in time"
+        if self._route.action.is_transactional:
+            self._record(None, "unstored")
+            self._caller.abandon(self._call, INTERNAL_ERROR, reason)
         else:
-            if reply is not None:
-                self._caller.answer(self._call, reply)
+            self._answer(self.refuse(InternalError(reason)))
+
+    def _time_left(self) -> float:
+        """Of the whole answer, from the first wait on."""
+        now = trio.current_time()
+        self._deadline = self._deadline or now + self._kernel.answer_timeout
+        return self._deadline - now
+
+    # -- what is thought of who was asked ------------------------------------------------------------
+
+    def _refused(self, step: Step) -> None:
+        self._kernel.hooks.worked(step)
+        self._note(step.plugin, "refused")
+
+    def _failed(self, step: Step, error: BaseException) -> None:
+        self._kernel.hooks.failed(step, error)
+        is_slow = isinstance(error, trio.TooSlowError)
+        self._note(step.plugin, "too slow" if is_slow else "failed", "" if is_slow else type(error).__name__)
 
     def _check_silence(self, step: Step, answer: object) -> None:
         """None means `not mine`; anything else of a wrong type is a bug of the plugin."""
-        kind = type(answer).__name__
         if answer is None:
             self._kernel.hooks.worked(step)
             self._note(step.plugin, "passed over")
             return
         if isinstance(answer, CoroutineType):
             answer.close()
-        complaint = f"answered {kind}"
+        complaint = f"answered {type(answer).__name__}"
         self._kernel.hooks.failed(step, complaint)
         self._note(step.plugin, "failed", complaint)
 
     # -- the ways out ------------------------------------------------------------------------------
 
-    def _settled(self, value: Any, error: BaseException | None) -> None:
-        """The reply is known after all: from a task or from the committer."""
-        if not self._caller.is_waiting_for(self._call):
-            self._record(None, "disconnected")
-            return
-        assert self._route is not None
-        step = self._route.plan[self._next - 1]
-        reply: bytes | None
-        if isinstance(error, StoreError):
-            self._give_up(error)
-            return
-        if error is None and type(value) is self._route.action.response:
-            reply = self._reply(step, value)
-        elif isinstance(error, OcppError):
-            reply = self.refuse(error)
-        else:
-            self._kernel.hooks.failed(step, error or f"answered {type(value).__name__}")
-            reply = self.refuse(InternalError("internal error"))
+    def _answer(self, reply: bytes | None) -> None:
         if reply is not None:
             self._caller.answer(self._call, reply)
 
@@ -226,24 +239,23 @@ class CallInHand:
         assert route is not None
         try:
             payload = route.action.encode(answer, whole_seconds=self._caller.record.whole_seconds)
-        except ValueError as error:  # the plugin's answer breaks the schema (VAL-01)
+        except Bug as error:  # the plugin's answer breaks the schema (VAL-01)
             self._kernel.hooks.failed(step, f"answered something the schema forbids: {error}")
+            self._note(step.plugin, "failed", "broke the schema")
             return self.refuse(InternalError("internal error"))
-        reply = encode_result(call.id, payload)
+        self._kernel.hooks.worked(step)
         if route.action.repeats_answer:
-            self._kernel.repeats.keep(station.id, call, reply)
+            self._kernel.repeats.keep(station.id, call, payload)
         self._note(step.plugin, "answered")
         self._record(payload.decode(), "")
-        return reply
+        return encode_result(call.id, payload)
 
     def _give_up(self, error: StoreError) -> None:
         """Silence, so that the station's own queue keeps the message; but one message's own fault is told (TX-04)."""
         call = self._call
         if isinstance(error, WriteFailed):
             log.error("%s: %s could not be stored: %s", self._caller.station.id, call.action, error)
-            reply = self.refuse(InternalError("the message could not be stored"))
-            if reply is not None:
-                self._caller.answer(call, reply)
+            self._answer(self.refuse(InternalError("the message could not be stored")))
             return
         log.error("%s: %s is not stored: %s", self._caller.station.id, call.action, error)
         self._record(None, "unstored")

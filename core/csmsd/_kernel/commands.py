@@ -227,9 +227,11 @@ class CommandDesk(Commands):
     ) -> None:
         try:
             finish = await self._call(record.id, station, command, request)
-            await self._store.submit(finish_commands, finish)
-        except StoreError as error:
-            log.error("%s: the outcome of %s is not stored: %s", station.id, command.name, error)  # noqa: TRY400
+            try:
+                await self._store.submit(finish_commands, finish)
+            except StoreError as error:
+                log.error("%s: the outcome of %s is not stored yet: %s", station.id, command.name, error)  # noqa: TRY400
+                self._store.submit_later(finish_commands, finish)  # it is kept over an outage
         finally:
             del self._running[record.id]
             ended.set()

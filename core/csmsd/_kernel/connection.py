@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from csmsd._kernel.outgoing import OutgoingCalls
+from csmsd._kernel.recorder import excerpt
 from csmsd.config import Limits
 from csmsd.env import Env
 from csmsd.errors import StationUnavailable
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 Waiting = tuple[Call, datetime]
 NOBODY: deque[Waiting] = deque()  # an empty deque is 600 bytes: idle connections share this one and never change it
-MALFORMED_SHOWN = 1000  # characters of a malformed frame that the journal keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,6 @@ class Connection:
     """Frames in, frames out: one CALL of the station at a time and in order, one of ours on the line."""
 
     __slots__ = (
-        "_after_reply",
         "_context",
         "_current",
         "_is_draining",
@@ -93,7 +92,6 @@ class Connection:
         self._current: Call | None = None  # the CALL in hand
         self._waiting: deque[Waiting] = NOBODY  # CALLs behind it, in order of arrival (RPC-22)
         self._job: Job | None = None  # the task that handles the CALL in hand, if any
-        self._after_reply: list[Callable[[], None]] = []
         self._is_paused = self._is_draining = self._is_retired = False
         self._malformed, self._malformed_until = 0, 0.0
 
@@ -160,27 +158,12 @@ class Connection:
 
     async def call(self, command: AnyCommand, request: Any, timeout: float | None) -> Any:
         """Send a command, now or as soon as the line is free, and wait for the answer."""
-        return await (await self._calls().prepared(command, request, timeout))
+        return await self._calls().call(command, request, timeout)
 
     def submit(self, command: AnyCommand, request: Any) -> Pending[Any]:
         """Send a command after the answer to the CALL in hand, if there is one (RPC-26)."""
-        result: Pending[Any] = Pending()
-
-        def start() -> None:
-            patience = self._context.limits.answer_timeout
-            self._context.pool.start(self._calls().prepared, (command, request, None), patience, started)
-
-        def started(on_line: Pending[Any] | None, error: BaseException | None) -> None:
-            if on_line is None:
-                result.settle(error=error)
-            else:
-                on_line.when_settled(result.settle)
-
-        if self._current is None:
-            start()
-        else:
-            self._after_reply.append(start)
-        return result
+        is_held = self.is_open and self._current is not None
+        return self._calls().submissions.add(command, request, is_held=is_held)
 
     def close(self, code: int, reason: str) -> None:
         """End at once for the protocol, politely for the socket; `lost` still comes from the backend."""
@@ -211,16 +194,21 @@ class Connection:
             self._handle(call, received_at)
             self._go_on()
         elif (twin := self._in_progress(call)) is not None:
-            # The same message once more: the one answer will do for both. Another one: its id is taken (RPC-14).
-            if (twin.action, bytes(twin.payload)) != (call.action, bytes(call.payload)):
-                reason = "a CALL with this message id is still being processed"
-                self._link.send(encode_error(call.id, "GenericError", reason))
-                self._rejected(bytes(call.payload), f"{call.action}: {reason}", "duplicate id", received_at)
+            self._refuse_twin(call, twin, received_at)
         else:
             if self._waiting is NOBODY:
                 self._waiting = deque()
             self._waiting.append((call, received_at))
             self._regulate()
+
+    def _refuse_twin(self, call: Call, twin: Call, received_at: datetime) -> None:
+        """The same message once more: the one answer will do for both. Another one: its id is taken (RPC-14)."""
+        if (twin.action, bytes(twin.payload)) == (call.action, bytes(call.payload)):
+            self._unheard(call, received_at, "duplicate")
+            return
+        reason = "a CALL with this message id is still being processed"
+        self._link.send(encode_error(call.id, "GenericError", reason))
+        self._unheard(call, received_at, "GenericError", reason)
 
     def _in_progress(self, call: Call) -> Call | None:
         if self._current is not None and self._current.id == call.id:
@@ -247,15 +235,15 @@ class Connection:
         self._current = self._job = None
         if self.is_open:
             self._link.send(reply)
-        if self._after_reply:
-            starts, self._after_reply = self._after_reply, []
-            for start in starts:
-                start()
+        if self._outgoing is not None:
+            self._outgoing.submissions.release()
 
     def _end(self) -> None:
         if self.is_open:
             self.is_open = False
-            self._waiting = NOBODY
+            waiting, self._waiting = self._waiting, NOBODY
+            for call, received_at in waiting:
+                self._unheard(call, received_at, "disconnected")
             self._current = None
             if self._job is not None:
                 self._job.cancel()
@@ -299,7 +287,13 @@ class Connection:
             self.close(1002, "too many malformed messages")
 
     def _rejected(self, raw: bytes, reason: str, kind: str, received_at: datetime) -> None:
-        text = raw[:MALFORMED_SHOWN].decode(errors="replace")
         context = self._context
-        context.recorder.record(Exchange(self.station.id, "in", "", "", text, None, kind, received_at, 0))
+        context.recorder.record(Exchange(self.station.id, "in", "", "", excerpt(raw), None, kind, received_at, 0))
         context.hooks.tell(frame_rejected, self.station, raw, reason)
+
+    def _unheard(self, call: Call, received_at: datetime, error: str, response: str | None = None) -> None:
+        """A CALL that no plugin was asked about."""
+        request = bytes(call.payload).decode()
+        self._context.recorder.record(
+            Exchange(self.station.id, "in", str(call.id), call.action, request, response, error, received_at, 0)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,7 @@ from csmsd._kernel.hooks import HookSet, Plan
 from csmsd._kernel.pool import Job, Pool
 from csmsd._kernel.recorder import Recorder
 from csmsd._kernel.repeats import Repeats
+from csmsd._kernel.timers import Wheel
 from csmsd.action import AnyAction
 from csmsd.env import Env
 from csmsd.hookspecs import guard_call
@@ -21,6 +23,8 @@ from csmsd.ocpp.errors import FormationViolation, NotImplementedAction, NotSuppo
 from csmsd.ocpp.frames import Call
 from csmsd.ocpp.operations import BOOT, LONGEST_MESSAGE_ID, LONGEST_TRANSACTIONAL_ID, OPERATIONS
 from csmsd.station import Arrival, Station, StationRecord
+
+log = logging.getLogger("csmsd.dispatch")
 
 
 class Caller(Protocol):
@@ -82,6 +86,7 @@ class Dispatcher:
         hooks: HookSet,
         runner: Hooks,
         pool: Pool,
+        wheel: Wheel,
         recorder: Recorder,
         env: Env,
         *,
@@ -89,7 +94,8 @@ class Dispatcher:
         answer_timeout: float,
         actions: Callable[[], Mapping[str, AnyAction]],
     ) -> None:
-        self.hooks, self.runner, self.pool, self.recorder, self.env = hooks, runner, pool, recorder, env
+        self.hooks, self.runner, self.recorder, self.env = hooks, runner, recorder, env
+        self.pool, self.wheel = pool, wheel
         self.repeats = Repeats(env.monotonic)
         self.answer_timeout = answer_timeout
         self._tolerance, self._actions = tolerance, actions
@@ -117,9 +123,9 @@ class Dispatcher:
             self._check_id(caller, call, route)
             self._check_guards(caller, call)
             if route.action.repeats_answer:
-                reply = self.repeats.find(caller.station.id, call)
-                if reply is not None:
-                    return hand.repeat(reply)
+                answer = self.repeats.find(caller.station.id, call)
+                if answer is not None:
+                    return hand.repeat(answer)
             elif call.action == BOOT:
                 self.repeats.forget(caller.station.id)
             payload = bytes(call.payload)
@@ -141,8 +147,9 @@ class Dispatcher:
 
     def _check_guards(self, caller: Caller, call: Call) -> None:
         for refusal in self.runner.call_plain(guard_call, caller.station, call.action):
-            if refusal is not None:
+            if isinstance(refusal, OcppError):
                 raise refusal
+            log.error("a plugin's guard_call answered %r instead of an OcppError", refusal)
 
 
 def _unknown(action: str) -> OcppError:

@@ -107,6 +107,7 @@ class House(Host):
             self.hook_set,
             self.hooks,
             self.pool,
+            self.wheel,
             self.recorder,
             env,
             tolerance=config.tolerance,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from csmsd._kernel.submissions import Submissions
 from csmsd.errors import CallFailed, CallRefused, CallTimeout, CsmsdError, InvalidResponse, StationUnavailable
 from csmsd.hookspecs import command_failed, command_handled, guard_command, prepare_command
 from csmsd.journal import Exchange
@@ -40,30 +41,27 @@ class OutgoingCall:
 class OutgoingCalls:
     """All of them, for one connection."""
 
-    __slots__ = ("_calls", "_context", "_given_up", "_session", "_station", "_transmit")
+    __slots__ = ("_calls", "_context", "_given_up", "_session", "_station", "_transmit", "submissions")
 
     def __init__(self, station: Station, session: Session, transmit: Callable[[bytes], None], context: Context) -> None:
         self._station, self._session, self._transmit, self._context = station, session, transmit, context
         self._calls: dict[str, OutgoingCall] = {}  # on the line, then queued, in order
         self._given_up: dict[str, OutgoingCall] = {}
+        self.submissions = Submissions(self.prepared, context.pool, context.limits.answer_timeout)
+
+    async def call(self, command: AnyCommand, request: Any, timeout: float | None) -> Any:
+        """Send a command and wait for the answer; who stops waiting before it is on the line takes it back."""
+        call = await self._enqueued(command, request, timeout)
+        try:
+            return await call.pending
+        finally:
+            if call.sent_at is None:
+                self._calls.pop(call.id, None)
+                self._session.finish(call.id)
 
     async def prepared(self, command: AnyCommand, request: Any, timeout: float | None) -> Pending[Any]:
-        """Ask the guards, prepare, and put it on the line or in the queue: the Pending of its answer."""
-        station, hooks = self._station, self._context.hooks
-        payload = command.encode(request, whole_seconds=station.record.whole_seconds)
-        refusal = await hooks.first(guard_command, station, command, request)
-        if refusal is not None:
-            raise CallRefused(f"{command.name} is not sent to {station.id}: {refusal}")
-        await self._prepare(command, request)
-        if not station.is_online:
-            raise StationUnavailable(f"{station.id} is not connected any more")
-        patience = timeout or station.record.call_timeout or self._context.limits.call_timeout
-        call = OutgoingCall(self._context.env.new_id(), command, request, payload, patience)
-        self._calls[call.id] = call
-        message = self._session.submit(call.id, encode_call(call.id, command.name, payload))
-        if message is not None:
-            self._put_on_line(call, message)
-        return call.pending
+        """Send a command: the Pending of its answer."""
+        return (await self._enqueued(command, request, timeout)).pending
 
     def answered(self, frame: CallResult | CallError) -> None:
         """The answer to the CALL on the line."""
@@ -84,6 +82,7 @@ class OutgoingCalls:
 
     def abandon(self, error: CsmsdError) -> None:
         """The connection is gone: everybody who waits is told; nothing is sent again later (RPC-25)."""
+        self.submissions.abandon(error)
         calls, self._calls = self._calls, {}
         for call in calls.values():
             if call.timer is not None:
@@ -94,6 +93,28 @@ class OutgoingCalls:
                 self._fail(call, error, "disconnected")
 
     # -- inside ----------------------------------------------------------------------------------
+
+    async def _enqueued(self, command: AnyCommand, request: Any, timeout: float | None) -> OutgoingCall:
+        """Ask the guards, prepare, and put it on the line or in the queue."""
+        station, hooks = self._station, self._context.hooks
+        self._check_line()
+        payload = command.encode(request, whole_seconds=station.record.whole_seconds)
+        refusal = await hooks.first(guard_command, station, command, request)
+        if refusal is not None:
+            raise CallRefused(f"{command.name} is not sent to {station.id}: {refusal}")
+        await self._prepare(command, request)
+        self._check_line()
+        patience = timeout or station.record.call_timeout or self._context.limits.call_timeout
+        call = OutgoingCall(self._context.env.new_id(), command, request, payload, patience)
+        self._calls[call.id] = call
+        message = self._session.submit(call.id, encode_call(call.id, command.name, payload))
+        if message is not None:
+            self._put_on_line(call, message)
+        return call
+
+    def _check_line(self) -> None:
+        if not self._station.is_online:
+            raise StationUnavailable(f"{self._station.id} is not connected any more")
 
     async def _prepare(self, command: AnyCommand, request: Any) -> None:
         for step in self._context.plans.plan(prepare_command):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from csmsd._kernel.journal import DatabaseJournal
 from csmsd.events import Events
 from csmsd.hookspecs import call_handled
@@ -9,6 +11,16 @@ from csmsd.host import Hooks
 from csmsd.journal import Exchange
 from csmsd.pending import Pending
 from csmsd.station import Station
+
+SHOWN = 1000  # characters of a message that is kept as it came
+_MAY_BE_SECRET = re.compile(rb"authorization", re.IGNORECASE)
+
+
+def excerpt(message: bytes) -> str:
+    """A message nobody could make sense of, shortened; withheld if a station's password may be in it (WS-24)."""
+    if _MAY_BE_SECRET.search(message):
+        return "(withheld: it may hold a secret)"
+    return message[:SHOWN].decode(errors="replace")
 
 
 class Recorder:

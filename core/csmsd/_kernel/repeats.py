@@ -20,20 +20,20 @@ class Repeats:
         self._stations: OrderedDict[str, OrderedDict[str, tuple[bytes, float, bytes]]] = OrderedDict()
 
     def find(self, station_id: str, call: Call) -> bytes | None:
-        """The reply given to the same message within the last hour."""
+        """The payload of the answer to the same message within the last hour."""
         known = self._stations.get(station_id)
         found = known.get(_key(call)) if known is not None else None
         if found is None:
             return None
-        payload, kept_at, reply = found
-        is_same = payload == bytes(call.payload) and self._monotonic() - kept_at < MEMORY
-        return reply if is_same else None
+        request, kept_at, answer = found
+        is_same = request == bytes(call.payload) and self._monotonic() - kept_at < MEMORY
+        return answer if is_same else None
 
-    def keep(self, station_id: str, call: Call, reply: bytes) -> None:
-        """Remember the reply to a message."""
+    def keep(self, station_id: str, call: Call, answer: bytes) -> None:
+        """Remember the payload of the answer to a message."""
         known = self._stations.setdefault(station_id, OrderedDict())
         self._stations.move_to_end(station_id)
-        known[_key(call)] = bytes(call.payload), self._monotonic(), reply
+        known[_key(call)] = bytes(call.payload), self._monotonic(), answer
         if len(known) > PER_STATION:
             known.popitem(last=False)
         if len(self._stations) > STATIONS:

@@ -105,7 +105,7 @@ class Committer(ABC):
         """Everything submitted before is committed and settled first."""
 
     def _take_report(self, report: Report) -> None:
-        """In the trio thread, once per batch. Each completion is fenced: what leaves `run_sync_soon` ends trio."""
+        """In the trio thread, once per batch."""
         statistics = self.statistics
         statistics.batches += 1
         statistics.writes += len(report.settled)
@@ -114,7 +114,7 @@ class Committer(ABC):
         for item, value, error in report.settled:
             statistics.failed += error is not None
             if item.pending is not None:
-                settle(item.pending, value, error)
+                item.pending.settle(value, error)
             else:
                 self._later -= 1
                 self._note_lost(error)
@@ -143,14 +143,6 @@ class Committer(ABC):
                 changed(is_available)
             except Bug:
                 log.exception("a watcher of the store failed")
-
-
-def settle(pending: Pending[Any], value: Any, error: StoreError | None) -> None:
-    """Hand out one result; what a completion raises is logged."""
-    try:
-        pending.settle(value, error)
-    except Bug:
-        log.exception("a completion failed")
 
 
 def is_done(item: Item) -> bool:

@@ -10,7 +10,7 @@ import time
 import trio
 
 from csmsd._kernel.storage.batch import BatchRunner, Item, Report
-from csmsd._kernel.storage.committer import Committer, Tuning, is_done, settle
+from csmsd._kernel.storage.committer import Committer, Tuning, is_done
 from csmsd.errors import OutcomeUnknown, StoreUnavailable
 
 log = logging.getLogger("csmsd.store")
@@ -48,7 +48,7 @@ class ThreadedCommitter(Committer):
             is_claimed = item.is_claimed
         self._set_available(False)
         waited = f"storage has not answered for {self._tuning.deadline:g} s"
-        settle(item.pending, None, OutcomeUnknown(waited) if is_claimed else StoreUnavailable(waited))
+        item.pending.settle(None, OutcomeUnknown(waited) if is_claimed else StoreUnavailable(waited))
 
     async def aclose(self) -> None:
         """Everything submitted before is committed and settled first, unless storage hangs."""
