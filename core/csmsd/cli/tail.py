@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 import click
 import msgspec
@@ -50,11 +51,9 @@ def tail(client: ApiClient, output: Output, station_id: str, kinds: tuple[str, .
 
     With --json each line is one JSON object. Comes back by itself when the server restarts; Ctrl-C ends it.
     """
-    for event in _for_ever(client, station_id or None, ",".join(kinds) or None):
-        if output.is_json:
-            click.echo(msgspec.json.encode(event))
-        else:
-            click.echo(line_of(event))
+    with suppress(KeyboardInterrupt):
+        for event in events_for_ever(client, station_id or None, ",".join(kinds) or None):
+            click.echo(msgspec.json.encode(event) if output.is_json else line_of(event))
 
 
 def line_of(event: ServerEvent) -> str:
@@ -64,8 +63,10 @@ def line_of(event: ServerEvent) -> str:
     return f"{at} {printable(event.station_id) or '-':<16} {printable(words)}"
 
 
-def _for_ever(client: ApiClient, station_id: str | None, kinds: str | None) -> Iterator[ServerEvent]:
-    """The feed; only if nobody answers at the first attempt it fails."""
+def events_for_ever(
+    client: ApiClient, station_id: str | None, kinds: str | None, pause: float = _PAUSE
+) -> Iterator[ServerEvent]:
+    """The feed, again and again; only if nobody answers at the first attempt it fails. `pause` in seconds."""
     has_connected = False
     while True:
         try:
@@ -77,7 +78,7 @@ def _for_ever(client: ApiClient, station_id: str | None, kinds: str | None) -> I
             if not has_connected:
                 raise
             click.echo(f"({error}; trying again)", err=True)
-        time.sleep(_PAUSE)
+        time.sleep(pause)
 
 
 def _exchange(event: ServerEvent) -> str:
