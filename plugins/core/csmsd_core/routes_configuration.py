@@ -12,7 +12,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
 from csmsd.host import Host
-from csmsd_core.configuration import ConfigurationMirror, Mirror
+from csmsd_core.configuration import ConfigurationMirror, Mirror, is_secret
 from csmsd_core.messages import GetConfigurationResponse
 from csmsd_core.routes_page import AnyRequest
 
@@ -21,6 +21,15 @@ class RefreshBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which keys to read; none means all of them."""
 
     keys: tuple[Annotated[str, Meta(min_length=1, max_length=50)], ...] = ()
+
+
+def _without_secrets(response: GetConfigurationResponse) -> GetConfigurationResponse:
+    """Some stations tell even their password (CFG-11, WS-24)."""
+    shown = tuple(
+        msgspec.structs.replace(each, value=None) if is_secret(each.key) else each
+        for each in response.configuration_key
+    )
+    return msgspec.structs.replace(response, configuration_key=shown)
 
 
 def configuration_routes(mirror: ConfigurationMirror, host: Host) -> Sequence[ControllerRouterHandler]:
@@ -46,6 +55,6 @@ def configuration_routes(mirror: ConfigurationMirror, host: Host) -> Sequence[Co
         station = host.stations.get(station_id)
         keys = () if data is None else data.keys
         host.audit.record(request.user, "configuration.refresh", station_id, None, keys)
-        return await mirror.refresh(station, keys)
+        return _without_secrets(await mirror.refresh(station, keys))
 
     return [get_configuration, refresh]

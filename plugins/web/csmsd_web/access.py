@@ -22,8 +22,11 @@ class Access:
     def __init__(self, tokens: Tokens, config: WebConfig) -> None:
         self._tokens, self._config = tokens, config
 
-    def check(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Let the request pass, with the actor's name in `request.user`, or raise 401 or 403."""
+    async def check(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Let the request pass, with the actor's name in `request.user`, or raise 401 or 403.
+
+        Async because Litestar runs plain guards in threads.
+        """
         scope = handler.opt.get("scope")
         connection.scope["user"] = ""
         if scope == PUBLIC or (scope == PROBE and self._is_open_to(connection)):

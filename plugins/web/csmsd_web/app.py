@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import unquote
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
 from csmsd.errors import Bug
@@ -33,6 +35,8 @@ from csmsd_web.sse import Streams
 from csmsd_web.tokens import Tokens
 
 log = logging.getLogger("csmsd.web")
+
+PARAMETER = re.compile(r"\{[^}]*\}")
 
 OWN_ROUTES: tuple[ControllerRouterHandler, ...] = (
     *routes_stations.ROUTES,
@@ -77,18 +81,31 @@ class Services:
 
 def build_app(services: Services, of_plugins: Sequence[Sequence[ControllerRouterHandler]]) -> Litestar:
     """The application; routes of a plugin that do not fit are left out, and the log says so."""
-    try:
-        return _build(services, [route for routes in of_plugins for route in routes])
-    except Bug:
-        fitting: list[ControllerRouterHandler] = []
-        for routes in of_plugins:
-            try:
-                _build(services, [*fitting, *routes])
-            except Bug:
-                log.exception("routes of a plugin do not fit and are left out: %s", routes)
-            else:
-                fitting.extend(routes)
-        return _build(services, fitting)
+    taken = _claims(OWN_ROUTES)
+    fitting: list[ControllerRouterHandler] = []
+    for routes in of_plugins:
+        try:
+            wanted = _claims(routes)
+            if clash := sorted(wanted & taken):
+                log.error("routes of a plugin are left out: %s exists already", clash[0])
+                continue
+        except Bug:
+            log.exception("routes of a plugin are left out: %s", routes)
+            continue
+        taken |= wanted
+        fitting.extend(routes)
+    return _build(services, fitting)
+
+
+def _claims(routes: Sequence[ControllerRouterHandler]) -> set[str]:
+    """Methods and paths that these routes answer, whatever their parameters are called."""
+    return {
+        f"{method} {PARAMETER.sub('{}', route.path)}"
+        for route in Router("/", route_handlers=routes).routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+        if method != "OPTIONS"
+    }
 
 
 def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Litestar:

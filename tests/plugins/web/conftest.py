@@ -1,4 +1,4 @@
-"""A csmsd with the management API, in virtual time."""
+"""A csmsd with the management API; a test that asks for `autojump_clock` too runs in virtual time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from trio.testing import MockClock
 
 from csmsd.testing import open_test_csms
 from csmsd_web import WebPlugin
@@ -20,9 +19,7 @@ def settings() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def api(settings: dict[str, Any], autojump_clock: MockClock) -> AsyncIterator[Api]:
+async def api(settings: dict[str, Any]) -> AsyncIterator[Api]:
     """The API of a csmsd with the Core profile; asks as an administrator."""
     async with open_test_csms(plugins=("core", WebPlugin), plugin={"web": settings}) as csms:
-        api = Api(csms)
-        api.token = await api.mint()
-        yield api
+        yield await Api.administered(csms)

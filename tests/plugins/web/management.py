@@ -19,6 +19,13 @@ class Api:
         self.csms, self.host = csms, csms.host
         self.token = ""
 
+    @classmethod
+    async def administered(cls, csms: TestCsms) -> Api:
+        """With an admin token."""
+        api = cls(csms)
+        api.token = await api.mint()
+        return api
+
     @property
     def web(self) -> WebPlugin:
         found = self.host.plugins.get("web")
@@ -47,7 +54,9 @@ class Api:
         return await self.ask("PUT", path, json={} if body is None else body, **more)
 
     async def post(self, path: str, body: object = None, **more: Any) -> httpx.Response:
-        return await self.ask("POST", path, **({} if body is None else {"json": body}), **more)
+        if body is not None:
+            more["json"] = body
+        return await self.ask("POST", path, **more)
 
     async def delete(self, path: str, **more: Any) -> httpx.Response:
         return await self.ask("DELETE", path, **more)
