@@ -34,8 +34,8 @@ from csmsd._kernel.pool import Pool
 from csmsd._kernel.recorder import Recorder
 from csmsd._kernel.registry import Registry
 from csmsd._kernel.retention import Retention
-from csmsd._kernel.silence import close_silent
 from csmsd._kernel.shelter import open_shelter
+from csmsd._kernel.silence import close_silent
 from csmsd._kernel.stationbook import StationBook
 from csmsd._kernel.stationstates import StationStates
 from csmsd._kernel.storage import migrate
@@ -119,6 +119,7 @@ class House(Host):
         self.throttle = Throttle(config.limits, trio.current_time)
         self.door = self._make_door()
         self.listeners: dict[str, socket.socket] = {}
+        self.tls_contexts: dict[str, ssl.SSLContext | None] = {}  # backends look them up for each connection
         self._is_open = False
         store.when_availability_changes(self._storage_changed)
 
@@ -173,12 +174,21 @@ class House(Host):
     async def let_stations_in(self, nursery: trio.Nursery, front: trio.Nursery) -> None:
         """Start the backend, and accept connections in `front`."""
         if self.listeners:
-            backend = make_backend(self, {name: self._tls_context(name) for name in self.listeners})
+            self.tls_contexts.update({name: self._tls_context(name) for name in self.listeners})
+            backend = make_backend(self, self.tls_contexts)
             nursery.start_soon(backend.run)
             await trio.lowlevel.checkpoint()
             for name, sock in self.listeners.items():
                 front.start_soon(serve_listener, sock, backend, self.door, name)
         self._is_open = True
+
+    def reload_certificates(self) -> None:
+        """Read the certificates of the listeners anew: newcomers get them, nobody is dropped (SEC-11).
+
+        ConfigError if they cannot be used; then everything stays as it was.
+        """
+        if "ocpp_tls" in self.tls_contexts:
+            self.tls_contexts["ocpp_tls"] = self._tls_context("ocpp_tls")
 
     async def drain(self) -> None:
         """Nobody new; everybody is answered and told to go, within `limits.drain_timeout` (WS-39)."""
