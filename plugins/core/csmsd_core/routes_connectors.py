@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 from litestar import get
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from csmsd.host import Host
 from csmsd_core.records import Transaction
-from csmsd_core.routes_page import AnyRequest, Limit, Number, Page, link_after
+from csmsd_core.routes_page import AnyRequest, Limit, Page, QueryNumber, link_after
 from csmsd_core.status import ConnectorStatus, StatusHistoryEntry, StatusService
 from csmsd_core.transactions import Transactions
 
@@ -43,9 +43,9 @@ def connector_routes(
     async def list_history(
         request: AnyRequest,
         station_id: FromPath[str],
-        connector_id: FromQuery[Number | None] = None,
+        connector_id: QueryNumber = None,
         limit: Limit = 100,
-        after: FromQuery[Number | None] = None,
+        after: QueryNumber = None,
     ) -> Page[StatusHistoryEntry]:
         """Every StatusNotification, newest first; also of a station that has been removed."""
         found = await statuses.history(station_id, connector_id=connector_id, before_id=after, limit=limit)

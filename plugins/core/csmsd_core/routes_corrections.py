@@ -8,12 +8,12 @@ from typing import Annotated
 
 import msgspec
 from litestar import get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
 from csmsd_core.records import Proposal, Stop, Transaction
-from csmsd_core.routes_page import AnyRequest, Limit, Number, Page, refusals
+from csmsd_core.routes_page import AnyRequest, Limit, Number, Page, PathNumber, refusals
 from csmsd_core.transactions import Transactions
 
 
@@ -44,7 +44,7 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
         status_code=200,
     )
     async def close(
-        request: AnyRequest, transaction_id: FromPath[Number], data: JSONBody[CloseBody | None] = None
+        request: AnyRequest, transaction_id: PathNumber, data: JSONBody[CloseBody | None] = None
     ) -> Transaction:
         """Until the station's own StopTransaction arrives, whenever that is (TX-40)."""
         body = data or CloseBody()
@@ -60,7 +60,7 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
         tags=["Transactions"],
         status_code=200,
     )
-    async def reopen(request: AnyRequest, transaction_id: FromPath[Number]) -> Transaction:
+    async def reopen(request: AnyRequest, transaction_id: PathNumber) -> Transaction:
         """Take a close, or the mark "superseded", back."""
         with refusals():
             return await transactions.reopen(transaction_id, actor=request.user)
@@ -77,7 +77,7 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
         tags=["Transactions"],
         status_code=200,
     )
-    async def accept(request: AnyRequest, proposal_id: FromPath[Number]) -> Transaction:
+    async def accept(request: AnyRequest, proposal_id: PathNumber) -> Transaction:
         """The stop, or the readings, belong to the transaction."""
         with refusals():
             return await transactions.accept(proposal_id, actor=request.user)
@@ -89,7 +89,7 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
         tags=["Transactions"],
         status_code=200,
     )
-    async def dismiss(request: AnyRequest, proposal_id: FromPath[Number]) -> Transaction:
+    async def dismiss(request: AnyRequest, proposal_id: PathNumber) -> Transaction:
         """Never propose that again."""
         with refusals():
             return await transactions.dismiss(proposal_id, actor=request.user)
@@ -102,7 +102,7 @@ def correction_routes(transactions: Transactions) -> Sequence[ControllerRouterHa
     @post(
         "/stops/{stop_id:int}/separate", scope="operate", summary="Separate a conflicting stop", tags=["Transactions"]
     )
-    async def separate(request: AnyRequest, stop_id: FromPath[Number], data: JSONBody[SeparateBody]) -> Transaction:
+    async def separate(request: AnyRequest, stop_id: PathNumber, data: JSONBody[SeparateBody]) -> Transaction:
         """Make a transaction of its own of a stop that came second (TX-22)."""
         with refusals():
             return await transactions.separate(

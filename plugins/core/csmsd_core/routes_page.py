@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request
 from litestar.exceptions import HTTPException
-from litestar.params import QueryParameter
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from csmsd.errors import CsmsdError
@@ -23,6 +23,8 @@ AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="How many items at most.")]
 INT64 = 2**63 - 1
 Number = Annotated[int, Meta(ge=-INT64, le=INT64)]
+PathNumber = Annotated[int, PathParameter(ge=-INT64, le=INT64)]
+QueryNumber = Annotated[int | None, QueryParameter(ge=-INT64, le=INT64)]
 STATUS: dict[type[CsmsdError], int] = {
     UnknownTag: 404,
     UnknownTransaction: 404,

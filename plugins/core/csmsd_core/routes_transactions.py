@@ -10,19 +10,18 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, get
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.exceptions import HTTPException
+from litestar.params import FromQuery, QueryParameter
 from litestar.types import ControllerRouterHandler
-from msgspec import Meta
 
 from csmsd_core.folding import folded
 from csmsd_core.records import Reading, Stop, Transaction, TransactionStatus
-from csmsd_core.routes_page import AnyRequest, Limit, Number, Page, link_after, refusals
+from csmsd_core.routes_page import AnyRequest, Limit, Page, PathNumber, QueryNumber, link_after, refusals
 from csmsd_core.transaction_queries import TransactionFilter
 from csmsd_core.transactions import Transactions
 
 COLUMNS = tuple(name for name in Transaction.__struct_fields__ if name != "flags")
 RISKY = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")  # what a spreadsheet would take for a formula
-Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class TransactionView(msgspec.Struct, frozen=True):
@@ -64,18 +63,20 @@ def transaction_routes(transactions: Transactions) -> Sequence[ControllerRouterH
     async def list_transactions(
         request: AnyRequest,
         station_id: FromQuery[str | None] = None,
-        connector_id: FromQuery[Number | None] = None,
+        connector_id: QueryNumber = None,
         id_tag: FromQuery[str | None] = None,
         status: FromQuery[TransactionStatus | None] = None,
-        started_since: FromQuery[Moment | None] = None,
-        started_until: FromQuery[Moment | None] = None,
+        started_since: FromQuery[datetime | None] = None,
+        started_until: FromQuery[datetime | None] = None,
         format_: Annotated[
             Literal["json", "csv"] | None, QueryParameter(name="format", description="Or ask with `Accept: text/csv`.")
         ] = None,
         limit: Limit = 100,
-        after: FromQuery[Number | None] = None,
+        after: QueryNumber = None,
     ) -> Response[Any]:
         """Newest first. As CSV the page's `next` is in the Link header."""
+        if any(moment is not None and moment.tzinfo is None for moment in (started_since, started_until)):
+            raise HTTPException(detail="a moment needs a time zone: 2030-01-01T00:00:00Z", status_code=400)
         wanted = TransactionFilter(
             station_id=station_id,
             connector_id=connector_id,
@@ -97,14 +98,14 @@ def transaction_routes(transactions: Transactions) -> Sequence[ControllerRouterH
         return Response(Page(found, following))
 
     @get("/transactions/{transaction_id:int}", scope="read", summary="Look a transaction up", tags=["Transactions"])
-    async def get_transaction(transaction_id: FromPath[Number]) -> TransactionView:
+    async def get_transaction(transaction_id: PathNumber) -> TransactionView:
         """With all its flags, and every stop that was received for it."""
         with refusals():
             found = await transactions.find(transaction_id)
         return TransactionView(found, found.duration_seconds, await transactions.stops(transaction_id))
 
     @get("/transactions/{transaction_id:int}/meter-values", scope="read", summary="Meter values", tags=["Transactions"])
-    async def get_meter_values(transaction_id: FromPath[Number]) -> Page[Reading]:
+    async def get_meter_values(transaction_id: PathNumber) -> Page[Reading]:
         """All of them, in the order of their times, with values as sent and normalised (MV-07)."""
         with refusals():
             await transactions.find(transaction_id)

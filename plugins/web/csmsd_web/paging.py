@@ -14,6 +14,7 @@ Item = TypeVar("Item")
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="How many items at most.")]
 After = Annotated[str | None, QueryParameter(description="Where the page before ended: follow its `next`.")]
+AfterNumber = Annotated[int | None, QueryParameter(ge=0, le=2**63 - 1, description="As `after` elsewhere.")]
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):

@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery
 from csmsd.host import Host
 from csmsd.journal import Attempt, Decision, DeviationCount, Exchange, ExchangeFilter
 from csmsd.ocpp.decoding import Deviation
-from csmsd_web.paging import Limit, Page, link_after
+from csmsd_web.paging import AfterNumber, Limit, Page, link_after
 
 
 class DecisionView(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ async def list_exchanges(
     only_errors: FromQuery[bool] = False,
     only_deviating: FromQuery[bool] = False,
     limit: Limit = 100,
-    after: FromQuery[int | None] = None,
+    after: AfterNumber = None,
 ) -> Page[ExchangeView]:
     """Newest first; also of a station that has been removed."""
     wanted = ExchangeFilter(station_id, action, only_errors, only_deviating, before_id=after, limit=limit)

@@ -97,6 +97,10 @@ async def test_a_transaction_is_listed_shown_closed_and_reopened(api: Api) -> No
     problem(await api.get("/transactions/seven"), 404, "not-found")
     problem(await api.get(f"/transactions/{2**70}"), 400, "invalid-request")
     problem(await api.get("/transactions?status=lost"), 400, "invalid-request")
+    problem(await api.get("/transactions?started_since=2030-01-01T00:00:00"), 400, "bad-request")
+    problem(await api.get(f"/transactions?after={2**70}"), 400, "invalid-request")
+    problem(await api.get(f"/stations/CP-1/exchanges?after={2**70}"), 400, "invalid-request")
+    problem(await api.get(f"/stations/CP-1/status-history?connector_id={2**70}"), 400, "invalid-request")
 
 
 async def test_transactions_are_exported_as_csv_that_no_spreadsheet_runs(api: Api) -> None:
@@ -136,7 +140,7 @@ def test_a_formula_in_a_text_is_disarmed(risky: str) -> None:
 @pytest.mark.req("TX-24", "TX-25", "TX-41")
 async def test_a_stop_without_an_id_waits_for_a_decision(api: Api) -> None:
     station = await api.connect("CP-1")
-    await station.send("StopTransaction", StopTransaction(-1, 50, AT), StopTransactionResponse)
+    await station.send("StopTransaction", StopTransaction(-1, 50, AT, "A"), StopTransactionResponse)
     assert len((await api.get("/unmatched-stops?station_id=CP-1")).json()["items"]) == 1
     start = StartTransaction(1, "A", 10, AT - timedelta(hours=1))
     await station.send("StartTransaction", start, StartTransactionResponse)
