@@ -1,4 +1,4 @@
-"""`[plugin.core]`: what the operator can set for the Core profile."""
+"""`[plugin.core]`: what the operator can set for the Core profile, with the help that `csmsd config init` writes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,36 @@ from csmsd_core.transaction_rules import TransactionRules
 class CoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Times in seconds."""
 
-    heartbeat_interval: Annotated[int, Meta(ge=1)] = 300  # what an accepted station is told (BOOT-02)
-    retry_interval: Annotated[int, Meta(ge=0)] = 60  # what others are told; 0 leaves the wait to them (BOOT-03)
-    # Who is accepted. known: as the operator decided for each station. auto: everybody who was not rejected.
-    # pending: a station's first boot puts it on hold until the operator accepts it (BOOT-25).
-    boot_policy: Literal["known", "auto", "pending"] = "known"
-    close_rejected: bool = False  # end the connection after BootNotification.conf Rejected (BOOT-24)
-    # Stations whose configuration is read after each accepted boot; "*": all. Else nothing is sent unasked (BOOT-26).
-    read_configuration_of: tuple[str, ...] = ()
-    clock_drift_warning: Annotated[float, Meta(gt=0)] = 60.0  # a station's clock that is further off is shown (BOOT-30)
-    # What Authorize gets when an external authoriser fails: a CALLERROR, or a status (AUTH-09).
-    authorizer_failure: Literal["InternalError", "Accepted", "Blocked", "Invalid"] = "InternalError"
-    start_unverified: bool = (
-        True  # ... and StartTransaction of a tag nobody knows: Accepted for an hour, else Invalid (AUTH-14)
+    heartbeat_interval: Annotated[int, Meta(ge=1), "What an accepted station is told."] = 300  # BOOT-02
+    retry_interval: Annotated[int, Meta(ge=0), "What others are told; 0 leaves the wait to them."] = 60  # BOOT-03
+    # BOOT-25
+    boot_policy: Annotated[
+        Literal["known", "auto", "pending"],
+        "Who is accepted. known: as the operator decided for each station. auto: everybody who was not rejected."
+        " pending: a station's first boot puts it on hold until the operator accepts it.",
+    ] = "known"
+    close_rejected: Annotated[bool, "End the connection of a station that was told Rejected."] = False  # BOOT-24
+    # BOOT-26: nothing is sent unasked.
+    read_configuration_of: Annotated[
+        tuple[str, ...], "Stations whose configuration is read after each accepted boot; *: all."
+    ] = ()
+    # BOOT-30
+    clock_drift_warning: Annotated[float, Meta(gt=0), "A station's clock that is further off is shown."] = 60.0
+    # AUTH-09
+    authorizer_failure: Annotated[
+        Literal["InternalError", "Accepted", "Blocked", "Invalid"],
+        "What Authorize gets when an external authoriser fails: an error, or a status.",
+    ] = "InternalError"
+    # AUTH-14
+    start_unverified: Annotated[
+        bool, "What StartTransaction of a tag that nobody knows gets then: Accepted for an hour, else Invalid."
+    ] = True
+    # AUTH-10
+    remote_start_grants: Annotated[bool, "The id tag of a remote start is good for that station for a while."] = True
+    # OP-11
+    remote_start_window: Annotated[float, Meta(gt=0), "At least for this long; for as long a start is waited for."] = (
+        300.0
     )
-    remote_start_grants: bool = True  # the id tag of a remote start is good for that station for a while (AUTH-10)
-    remote_start_window: Annotated[float, Meta(gt=0)] = (
-        300.0  # ... at least this long; so long a start is waited for (OP-11)
-    )
-    refuse_on_warning: bool = False  # refuse commands that give rise to a warning instead of sending them (OP-02)
+    # OP-02
+    refuse_on_warning: Annotated[bool, "Refuse commands that give rise to a warning instead of sending them."] = False
     transactions: TransactionRules = field(default_factory=TransactionRules)

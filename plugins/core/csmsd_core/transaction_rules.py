@@ -14,12 +14,15 @@ Seconds = Annotated[int, Meta(ge=0)]
 class TransactionRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Times in seconds, power in W."""
 
-    historical_after: Seconds = 300  # a start older than this is history: never ConcurrentTx (TX-08)
-    count_groups: bool = False  # the limit of a token holds for its whole group (TX-08)
-    stale_after: Seconds = 3600  # a transaction is stale if its connector is Available for this long (TX-33)
-    remote_start_tolerance: Seconds = 300  # by how much a start may precede the request that led to it (TX-10)
-    plausible_power: Annotated[int, Meta(ge=1)] = 1_000_000  # more than this on average is flagged (TX-27)
-    plausible_energy: Annotated[int, Meta(ge=1)] = 2_000_000  # Wh of one transaction; more is flagged (TX-27)
+    historical_after: Annotated[Seconds, "A start older than this is history: never ConcurrentTx."] = 300  # TX-08
+    count_groups: Annotated[bool, "The limit of a token holds for its whole group."] = False  # TX-08
+    # TX-33
+    stale_after: Annotated[Seconds, "A transaction is stale if its connector is Available for this long."] = 3600
+    # TX-10
+    remote_start_tolerance: Annotated[Seconds, "By how much a start may precede the request that led to it."] = 300
+    # TX-27
+    plausible_power: Annotated[int, Meta(ge=1), "W; more than this on average is flagged."] = 1_000_000
+    plausible_energy: Annotated[int, Meta(ge=1), "Wh of one transaction; more is flagged."] = 2_000_000
 
     @property
     def tolerance(self) -> timedelta:
