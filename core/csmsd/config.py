@@ -82,6 +82,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unauthenticated: Annotated[Count, "Connections that have not been let in yet."] = 1_000
     unauthenticated_per_address: Annotated[Count, "The same, of one address."] = 200
     connects_per_second: Annotated[Count, "New connections."] = 2_000
+    logins_per_minute: Annotated[Count, "Log-ins of one station from one address; beyond them it is flapping."] = 15
+    logins_at_once: Annotated[Count, "... and so many at once before that counts."] = 30
     failures_per_minute: Annotated[Count, "Refused log-ins of one address before it has to wait."] = 20  # WS-25
     connections: Annotated[Count, "Connections in total."] = 100_000
     waiting_calls: Annotated[Count, "Of one station, at which csmsd stops reading from it."] = 8

@@ -19,7 +19,6 @@ MOST_ACCOUNTS = 65_536
 MOST_REGULARS = 100_000
 LONGEST_PAUSE = 300.0
 NO_TIME = 1e-6  # seconds: what rounding leaves
-LOGINS_PER_MINUTE, LOGINS_AT_ONCE = 15.0, 30.0  # of one station from one address: more is flapping
 
 
 def address_of(peer: str) -> str:
@@ -96,7 +95,7 @@ class Throttle:
         self._connects: Buckets[None] = Buckets(rate=connects, burst=connects, backs_off=False)
         per_second = limits.failures_per_minute / 60
         self._failures: Buckets[Hashable] = Buckets(rate=per_second, burst=limits.failures_per_minute)
-        self._logins: Buckets[Hashable] = Buckets(rate=LOGINS_PER_MINUTE / 60, burst=LOGINS_AT_ONCE)
+        self._logins: Buckets[Hashable] = Buckets(rate=limits.logins_per_minute / 60, burst=limits.logins_at_once)
         self._regulars: OrderedDict[tuple[str, str], None] = OrderedDict()  # who has logged in from where
 
     # -- sockets ---------------------------------------------------------------------------------
