@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from csmsd._kernel.submissions import Submissions
 from csmsd.errors import CallFailed, CallRefused, CallTimeout, CsmsdError, InvalidResponse, StationUnavailable
 from csmsd.hookspecs import command_failed, command_handled, guard_command, prepare_command
@@ -161,7 +163,10 @@ class OutgoingCalls:
             invalid = InvalidResponse(station_id, name, error.description, shown)
             self._fail(call, invalid, "invalid response", shown.decode(errors="replace"))
             return
-        self._record(call, "", call.command.redact_response(payload).decode(), deviations)
+        shown = call.command.redact_response(payload)
+        if shown != payload:  # what deviates may be the secret
+            deviations = tuple(replace(deviation, raw="") for deviation in deviations)
+        self._record(call, "", shown.decode(), deviations)
         self._context.hooks.call_plain(command_handled, self._station, call.command, call.request, response)
         call.pending.settle(response)
 

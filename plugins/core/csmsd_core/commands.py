@@ -18,6 +18,7 @@ CHANGE_CONFIGURATION = Command(
     m.ChangeConfigurationResponse,
     "Set one configuration key of the station.",
     redact_request=mask_authorization_key,
+    redact_response=mask_authorization_key,  # some stations repeat what they were told
 )
 CLEAR_CACHE = Command("ClearCache", m.ClearCache, m.ClearCacheResponse, "Empty the station's authorization cache.")
 DATA_TRANSFER = Command(
