@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csmsd.cli.keys import KERNEL_KEYS, Key
-from csmsd.cli.settings import Assignment, Settings, check_plugins, load_settings
+from csmsd.cli.settings import Assignment, Settings, check_plugins, load_settings, plugin_keys
 from csmsd.cli.template import as_toml, template
 from csmsd.cli.values import from_text, toml
 from csmsd.config import Config
@@ -181,8 +181,18 @@ def test_a_mistake_in_the_environment_is_explained(variable: str, text: str, com
 
 
 def test_variables_that_kubernetes_sets_for_a_service_are_not_ours() -> None:
-    names = ("CSMSD_SERVICE_HOST", "CSMSD_PORT_9000_TCP_ADDR", "CSMSD_WEB_SERVICE_PORT_HTTP", "CSMSD_PORT")
-    assert load_settings(NONE, dict.fromkeys(names, "tcp://10.0.0.1:9000")).config == Config()
+    environ = {
+        "CSMSD_SERVICE_HOST": "10.0.0.1",
+        "CSMSD_WEB_SERVICE_PORT_HTTP": "8080",
+        "CSMSD_PORT": "tcp://10.0.0.1:9000",
+        "CSMSD_PORT_9000_TCP_ADDR": "10.0.0.1",
+    }
+    assert load_settings(NONE, environ).config == Config()
+
+
+def test_a_port_that_looks_like_one_of_ours_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match="unknown key CSMSD_HTTP_PORT"):
+        load_settings(NONE, {"CSMSD_HTTP_PORT": "8080"})
 
 
 def test_a_file_that_is_named_must_exist(tmp_path: Path) -> None:
@@ -299,3 +309,25 @@ def is_key(line: str) -> bool:
 
 def only_kernel(settings: Settings) -> Config:
     return msgspec.structs.replace(settings.config, plugin={})
+
+
+def test_every_key_of_the_core_profile_has_a_help() -> None:
+    assert [key.name for key in plugin_keys("core") if not key.help and key.path[2] != "limits"] == []
+
+
+def test_a_switch_needs_no_value(cli: Any) -> None:
+    for arguments in (
+        ["--store-journal", "false", "--listen-allow-plain"],
+        ["--listen-allow-plain", "--store-journal=false"],
+    ):
+        lines = cli("config", "show", *arguments).stdout.splitlines()
+        assert "allow_plain = true  # --listen-allow-plain" in lines
+        assert "journal = false  # --store-journal" in lines
+
+
+def test_config_before_and_after_the_command_are_the_same(cli: Any, tmp_path: Path) -> None:
+    path = tmp_path / "other.toml"
+    path.write_text("log_level = 'debug'")
+    for arguments in (["--config", str(path), "config", "show"], ["config", "show", "--config", str(path)]):
+        assert f'log_level = "debug"  # {path}' in cli(*arguments).stdout
+    assert f'log_level = "debug"  # {path}' in cli("config", "show", environ={"CSMSD_CONFIG": str(path)}).stdout

@@ -24,7 +24,9 @@ DEFAULT_FILE = Path("csmsd.toml")
 NOT_SETTINGS = frozenset((f"{PREFIX}CONFIG", f"{PREFIX}URL", f"{PREFIX}TOKEN"))  # these concern the command line alone
 _PLUGIN_VARIABLE = f"{PREFIX}PLUGIN_"
 # Kubernetes sets such variables for a service that is called csmsd or csmsd-something.
-_OF_KUBERNETES = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+_OF_KUBERNETES = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=\d+|PORT=\w+://.*|PORT_\d+_(TCP|UDP)(_\w+)?=.*)"
+)
 _BY_VARIABLE = {key.variable: key for key in KERNEL_KEYS.values()}
 
 
@@ -180,7 +182,7 @@ def _read_environment(draft: _Draft) -> None:
         key = _BY_VARIABLE.get(variable)
         if key is not None:
             draft.put(key, from_text(key, draft.environ[variable], variable), variable)
-        elif not _OF_KUBERNETES.fullmatch(variable):
+        elif not _OF_KUBERNETES.fullmatch(f"{variable}={draft.environ[variable]}"):
             raise _unknown(variable, [*_BY_VARIABLE, *NOT_SETTINGS], "environment")
 
 
