@@ -14,7 +14,7 @@ from csmsd.host import Host
 from csmsd.station import Station
 from csmsd_core.commands import GET_CONFIGURATION
 from csmsd_core.configuration_keys import is_authorization_key, known_key
-from csmsd_core.configuration_values import as_integer
+from csmsd_core.configuration_values import as_integer, as_list
 from csmsd_core.folding import folded
 from csmsd_core.messages import (
     ChangeConfiguration,
@@ -30,14 +30,24 @@ REMEMBERED = frozenset(  # kept in memory for every station: what warnings and p
     folded(name)
     for name in (
         "AuthorizationCacheEnabled",
+        "ChargeProfileMaxStackLevel",
+        "ChargingScheduleAllowedChargingRateUnit",
+        "ChargingScheduleMaxPeriods",
         "ConnectionTimeOut",
         "ConnectorPhaseRotationMaxLength",
+        "ConnectorSwitch3to1PhaseSupported",
         "GetConfigurationMaxKeys",
+        "LocalAuthListEnabled",
+        "LocalAuthListMaxLength",
+        "MaxChargingProfilesInstalled",
         "MeterValuesAlignedDataMaxLength",
         "MeterValuesSampledDataMaxLength",
         "NumberOfConnectors",
+        "ReserveConnectorZeroSupported",
+        "SendLocalListMaxLength",
         "StopTxnAlignedDataMaxLength",
         "StopTxnSampledDataMaxLength",
+        "SupportedFeatureProfiles",
         "TransactionMessageAttempts",
         "TransactionMessageRetryInterval",
         "WebSocketPingInterval",
@@ -218,6 +228,11 @@ class ConfigurationMirror:
     def lacks(self, station_id: str, key: str) -> bool:
         """Whether a complete answer did not name one of the `REMEMBERED` keys (CFG-09)."""
         return station_id in self._completely_read and self.remembered(station_id, key) is None
+
+    def lacks_profile(self, station_id: str, profile: str) -> bool:
+        """Whether the station names its feature profiles, and not this one; it may know its messages all the same."""
+        named = as_list(self.remembered(station_id, "SupportedFeatureProfiles"))
+        return bool(named) and folded(profile) not in map(folded, named)
 
     async def of_station(self, station_id: str) -> Mirror:
         """Everything that is known of a station's configuration."""
