@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from csmsd import NoConfig, Plugin, Station, hookimpl
 from csmsd.ocpp.frames import CallError
@@ -150,7 +150,7 @@ async def test_respond_async_answers_at_once_and_the_outcome_can_be_read_later(a
     assert answer.headers["location"] == f"/api/v1/commands/{answer.json()['id']}"
     assert (await api.get(answer.headers["location"])).json()["finished_at"] is None
     await station.answer(await station.wait_for_call("Reset"), ACCEPTED)
-    await trio.testing.wait_all_tasks_blocked()
+    await wait_all_tasks_blocked()
     assert (await api.get(answer.headers["location"])).json()["result"] == {"status": "Accepted"}
     problem(await api.get("/commands/nope"), 404, "unknown-command")
 
@@ -213,3 +213,24 @@ async def test_the_commands_that_can_be_sent_are_listed(api: Api) -> None:
     kinds = (await api.get("/command-kinds")).json()["items"]
     assert {"name": "ClearCache", "summary": "Empty the station's authorization cache."} in kinds
     assert [kind["name"] for kind in kinds] == sorted(api.host.commands.known)
+
+
+@pytest.mark.req("OP-03")
+async def test_a_command_that_was_stored_is_sent_whenever_its_submitter_leaves(api: Api) -> None:
+    station = await api.connect("CP-1", Reset=ACCEPTED)
+    states: list[str] = []
+    for steps in range(30):
+        async with trio.open_nursery() as nursery:
+
+            async def submit(command_id: str = f"k{steps}") -> None:
+                await api.host.commands.submit("CP-1", "Reset", b'{"type":"Soft"}', actor="x", command_id=command_id)
+
+            nursery.start_soon(submit)
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        await wait_all_tasks_blocked()
+        record = await api.host.commands.find(f"k{steps}")
+        states.append("unknown" if record is None else record.state)
+    assert set(states) == {"unknown", "answered"}
+    assert len(station.calls) == states.count("answered")
