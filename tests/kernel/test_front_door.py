@@ -8,6 +8,9 @@ import pytest
 import trio
 import trio.testing
 import trio_websocket
+
+from csmsd._kernel.transport.link import Admission, Link, WireLimits
+from csmsd.hookspecs import ConnectRequest
 from tests.kernel.conftest import (
     CLOSE,
     PING,
@@ -20,9 +23,6 @@ from tests.kernel.conftest import (
     client_frame,
     upgrade_request,
 )
-
-from csmsd._kernel.transport.link import Admission, Link, WireLimits
-from csmsd.hookspecs import ConnectRequest
 
 
 @pytest.mark.req("WS-01", "WS-10")

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 import trio
 import trio.testing
+
+from csmsd._kernel.transport.link import WireLimits
 from tests.kernel.conftest import (
     BINARY,
     CLOSE,
@@ -21,8 +23,6 @@ from tests.kernel.conftest import (
     Station,
     client_frame,
 )
-
-from csmsd._kernel.transport.link import WireLimits
 
 SMALL = replace(QUIET, message_bytes=65_536, close=1.0)
 

@@ -8,9 +8,9 @@ import tracemalloc
 
 import pytest
 import trio
-from tests.kernel.conftest import TEXT, House, OpenHouse, Peer, client_frame, upgrade_request
 
 from csmsd._kernel.transport.link import WireLimits
+from tests.kernel.conftest import TEXT, House, OpenHouse, Peer, client_frame, upgrade_request
 
 ABORTS = 2000
 HEALTHY = 50

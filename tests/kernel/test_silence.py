@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import trio
-from tests.kernel.virtual import VirtualNow
 from trio.testing import MockClock
 
 from csmsd.env import Env
 from csmsd.testing import open_test_csms
+from tests.kernel.virtual import VirtualNow
 
 
 @pytest.mark.req("WS-33", "WS-35")

@@ -13,11 +13,11 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from tests.kernel.conftest import Authority, House, OpenHouse, Peer, upgrade_request
 
 from csmsd._kernel.transport.tls import SUITES, KeyPair, check_certificate, context_of, explain, server_context
 from csmsd.config import Listen
 from csmsd.errors import ConfigError
+from tests.kernel.conftest import Authority, House, OpenHouse, Peer, upgrade_request
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 

@@ -11,13 +11,13 @@ import trio
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.kernel.conftest import CLOSE, PING, PONG, TEXT, RecordingDoor, client_frame
 
 from csmsd._kernel.transport.link import WireLimits
 from csmsd._kernel.transport.screen import Header, Screen, read_header
 from csmsd._kernel.transport.stream import SocketStream
 from csmsd._kernel.transport.trio_ws import TrioWebSocket
 from csmsd._kernel.transport.websocket import Violation
+from tests.kernel.conftest import CLOSE, PING, PONG, TEXT, RecordingDoor, client_frame
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])

@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 OPERATIONS = frozenset(
-    """
-    Authorize BootNotification CancelReservation CertificateSigned ChangeAvailability ChangeConfiguration ClearCache
-    ClearChargingProfile DataTransfer DeleteCertificate DiagnosticsStatusNotification ExtendedTriggerMessage
-    FirmwareStatusNotification GetCompositeSchedule GetConfiguration GetDiagnostics GetInstalledCertificateIds
-    GetLocalListVersion GetLog Heartbeat InstallCertificate LogStatusNotification MeterValues RemoteStartTransaction
-    RemoteStopTransaction ReserveNow Reset SecurityEventNotification SendLocalList SetChargingProfile SignCertificate
-    SignedFirmwareStatusNotification SignedUpdateFirmware StartTransaction StatusNotification StopTransaction
-    TriggerMessage UnlockConnector UpdateFirmware
-    """.split()
+    [
+        "Authorize",
+        "BootNotification",
+        "CancelReservation",
+        "CertificateSigned",
+        "ChangeAvailability",
+        "ChangeConfiguration",
+        "ClearCache",
+        "ClearChargingProfile",
+        "DataTransfer",
+        "DeleteCertificate",
+        "DiagnosticsStatusNotification",
+        "ExtendedTriggerMessage",
+        "FirmwareStatusNotification",
+        "GetCompositeSchedule",
+        "GetConfiguration",
+        "GetDiagnostics",
+        "GetInstalledCertificateIds",
+        "GetLocalListVersion",
+        "GetLog",
+        "Heartbeat",
+        "InstallCertificate",
+        "LogStatusNotification",
+        "MeterValues",
+        "RemoteStartTransaction",
+        "RemoteStopTransaction",
+        "ReserveNow",
+        "Reset",
+        "SecurityEventNotification",
+        "SendLocalList",
+        "SetChargingProfile",
+        "SignCertificate",
+        "SignedFirmwareStatusNotification",
+        "SignedUpdateFirmware",
+        "StartTransaction",
+        "StatusNotification",
+        "StopTransaction",
+        "TriggerMessage",
+        "UnlockConnector",
+        "UpdateFirmware",
+    ]
 )
 
 BOOT = "BootNotification"

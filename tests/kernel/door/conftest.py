@@ -78,7 +78,7 @@ class Charger:
         self.is_open, self.is_draining = True, False
         self.retired_with = ""
 
-    async def call(self, command: object, request: object, timeout: float | None) -> object:  # noqa: ASYNC109
+    async def call(self, command: object, request: object, timeout: float | None) -> object:
         raise AssertionError("not in these tests")
 
     def submit(self, command: object, request: object) -> Pending[object]:
