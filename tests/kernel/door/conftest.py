@@ -49,6 +49,7 @@ class Wire:
     """A link without bytes: remembers what it was told."""
 
     closed_with: tuple[int, str] | None = None
+    answers_pings: bool = False
 
     def send(self, message: bytes) -> None:
         raise AssertionError("nothing is sent before the station speaks")
@@ -75,7 +76,7 @@ class Charger:
             security_profile=admission.security_profile,
         )
         self.link, self.world = link, world
-        self.is_open, self.is_draining = True, False
+        self.is_open, self.is_draining, self.is_pinged = True, False, False
         self.retired_with = ""
 
     async def call(self, command: object, request: object, timeout: float | None) -> object:

@@ -178,7 +178,7 @@ class Guest:
     def __init__(self, identity: str, number: int) -> None:
         self.station: Any = type("Handle", (), {"id": identity, "peer": "10.0.0.1:1", "listener": "ocpp"})()
         self.station.security_profile, self.number = 1, number
-        self.is_open = True
+        self.is_open, self.is_pinged = True, False
 
     def retire(self, reason: str) -> None:
         assert self.is_open, "told twice"
