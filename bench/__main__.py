@@ -1,110 +1,67 @@
-"""How much, how fast: `python -m bench [--stations 200] [--seconds 10] [--transport auto] [--database URL]`.
-
-A csmsd in a process of its own on an empty database; stations on real sockets in this one. Each station starts a
-transaction, sends meter values and heartbeats one after the other without pause, and stops. Both processes share the
-machine, so the figures are a floor.
-"""
+"""`python -m bench compare`: measure csmsd and its peers, print tables, write all samples to a file."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import re
-import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import trio
-import trio_websocket
+import click
+import msgspec
 
-MOMENT = "2026-01-31T12:00:00.000Z"
-Latencies = dict[str, list[float]]
+from bench import generator, node
+from bench.compare import WORKLOADS, Bench, Plan
+from bench.report import Result, tables, this_machine
+from bench.servers import SERVERS
 
-
-def arguments() -> argparse.Namespace:
-    """What the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("--stations", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--transport", default="auto")
-    parser.add_argument("--database", default="", help="postgresql://…; empty = SQLite")
-    return parser.parse_args()
+_DEFAULT = Plan()
 
 
-@asynccontextmanager
-async def running_csmsd(options: argparse.Namespace, folder: Path) -> AsyncGenerator[str, None]:
-    """Start csmsd, yield the URL for stations, end it."""
-    command = [str(Path(sys.executable).parent / "csmsd"), "run", "--data-dir", str(folder), "--plugins", "core"]
-    command += ["--listen-ocpp", "127.0.0.1:0", "--listen-http", "", "--transport", options.transport]
-    command += ["--access-authentication", "none", "--access-unknown-stations", "register", "--log-level", "error"]
-    if options.database:
-        command += ["--store-url", options.database]
-    process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
+@click.group()
+def main() -> None:
+    """How csmsd compares, on this machine."""
+
+
+@main.command()
+@click.option("--server", "servers", multiple=True, type=click.Choice(list(SERVERS)), help="Only these. [all]")
+@click.option("--workload", "workloads", multiple=True, type=click.Choice(WORKLOADS), help="Only these. [all]")
+@click.option("--rounds", default=_DEFAULT.rounds, show_default=True, type=click.IntRange(1, 50))
+@click.option("--stations", default=_DEFAULT.stations, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--idle-stations", default=_DEFAULT.idle_stations, show_default=True, type=click.IntRange(0, 10_000))
+@click.option("--warming", default=_DEFAULT.warming, show_default=True, type=click.FloatRange(0, 60), help="Seconds.")
+@click.option(
+    "--seconds", default=_DEFAULT.seconds, show_default=True, type=click.FloatRange(0.1, 60), help="Each run."
+)
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Where all samples are written.")
+def compare(
+    servers: tuple[str, ...],
+    workloads: tuple[str, ...],
+    rounds: int,
+    stations: int,
+    idle_stations: int,
+    warming: float,
+    seconds: float,
+    file: Path | None,
+) -> None:
+    """Drive all servers with the same stations, in interleaved rounds."""
+    plan = Plan(servers or tuple(SERVERS), workloads or WORKLOADS, rounds, stations, idle_stations, warming, seconds)
     try:
-        assert process.stdout is not None
-        text = b""
-        while not (found := re.search(rb"(ws://\S+)/<station id>", text)):
-            text += await process.stdout.receive_some() or sys.exit("csmsd did not start")
-        yield found[1].decode()
-    finally:
-        process.terminate()
-        with trio.CancelScope(shield=True):
-            await process.wait()
-
-
-async def charge(url: str, identity: str, until: float, latencies: Latencies) -> None:
-    """One station's day."""
-    async with trio_websocket.open_websocket_url(f"{url}/{identity}", subprotocols=["ocpp1.6"]) as socket:
-        count = 0
-
-        async def call(action: str, payload: dict[str, Any]) -> dict[str, Any]:
-            nonlocal count
-            count += 1
-            sent = trio.current_time()
-            await socket.send_message(json.dumps([2, str(count), action, payload]))
-            answer = json.loads(await socket.get_message())
-            if answer[0] != 3:
-                sys.exit(f"{action}: {answer}")
-            latencies[action].append(trio.current_time() - sent)
-            result: dict[str, Any] = answer[2]
-            return result
-
-        start = {"connectorId": 1, "idTag": "BENCH", "meterStart": 0, "timestamp": MOMENT}
-        transaction = (await call("StartTransaction", start))["transactionId"]
-        while trio.current_time() < until:
-            moment = f"2026-01-31T{count // 3600 % 24:02}:{count // 60 % 60:02}:{count % 60:02}Z"
-            values = [{"timestamp": moment, "sampledValue": [{"value": str(count)}]}]
-            await call("MeterValues", {"connectorId": 1, "transactionId": transaction, "meterValue": values})
-            await call("Heartbeat", {})
-        await call("StopTransaction", {"transactionId": transaction, "meterStop": count, "timestamp": MOMENT})
-
-
-def report(latencies: Latencies, seconds: float) -> Sequence[str]:
-    """A table: calls per second, and latencies in milliseconds."""
-    lines = [f"{'action':20}{'calls/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}"]
-    for action, values in latencies.items():
-        ordered = sorted(1000 * value for value in values)
-        figures = (ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1])
-        lines.append(f"{action:20}{len(ordered) / seconds:10.0f}" + "".join(f"{figure:10.1f}" for figure in figures))
-    return lines
-
-
-async def main(options: argparse.Namespace) -> None:
-    """Run it and print the table."""
-    latencies: Latencies = defaultdict(list)
+        program = generator.build()
+        packages = node.install_packages() if any(name.startswith("ocpp-rpc") for name in plan.servers) else None
+    except (generator.GeneratorError, node.PeerMissingError) as error:
+        raise click.ClickException(str(error)) from error
+    machine = this_machine()
     with tempfile.TemporaryDirectory() as folder:
-        async with running_csmsd(options, Path(folder)) as url, trio.open_nursery() as nursery:
-            until = trio.current_time() + options.seconds
-            for number in range(options.stations):
-                nursery.start_soon(charge, url, f"BENCH-{os.getpid()}-{number}", until, latencies)
-    print("\n".join(report(latencies, options.seconds)))
+        bench = Bench(plan, program, packages, Path(folder))
+        bench.measure()
+    result = Result(machine, plan, tuple(bench.samples))
+    if file is not None:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+    click.echo(tables(result))
+    expected = len(plan.servers) * plan.rounds * len(plan.workloads)
+    if sum(sample.what in plan.workloads for sample in bench.samples) < expected:
+        sys.exit("some runs have failed: see above")
 
 
 if __name__ == "__main__":
-    trio.run(main, arguments())
+    main()

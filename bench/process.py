@@ -1,0 +1,74 @@
+"""A server as a process of its own: started, waited for, stopped."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.generator import pinned
+from bench.prepare import PASSWORD
+from bench.servers import Place, Server
+
+ROOT = Path(__file__).parent.parent
+_CREDENTIALS = b64encode(f"CP00000:{PASSWORD}".encode()).decode()
+
+
+class ServerFailedError(Exception):
+    """A server does not start: says what it printed."""
+
+
+@contextmanager
+def running(server: Server, place: Place, core: int | None, node_packages: Path | None) -> Iterator[tuple[int, float]]:
+    """The server's process id, and the seconds from its start until it let the first station in."""
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    if node_packages is not None:
+        environment["NODE_PATH"] = str(node_packages)
+    with tempfile.TemporaryFile() as printed:
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            pinned(list(server.command(place)), core),
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+        )
+        try:
+            while not _lets_in(place.port):
+                if process.poll() is not None or time.perf_counter() - begin > 60:
+                    printed.seek(0)
+                    text = printed.read().decode(errors="replace")[-2000:]
+                    raise ServerFailedError(f"{server.name} does not let stations in:\n{text}")
+            yield process.pid, time.perf_counter() - begin
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _lets_in(port: int) -> bool:
+    """Try to connect as the first station, and leave again."""
+    head = (
+        f"GET /ocpp/CP00000 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Protocol: ocpp1.6\r\nAuthorization: Basic {_CREDENTIALS}\r\n\r\n"
+    )
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(head.encode())
+            if connection.recv(12) == b"HTTP/1.1 101":
+                return True
+    except OSError:
+        pass
+    time.sleep(0.005)
+    return False
