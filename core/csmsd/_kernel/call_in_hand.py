@@ -222,9 +222,9 @@ class CallInHand:
             self._kernel.hooks.worked(step)
             self._note(step.plugin, "passed over")
             return
+        complaint = f"answered {type(answer).__name__}"
         if isinstance(answer, CoroutineType):
             answer.close()
-        complaint = f"answered {type(answer).__name__}"
         self._kernel.hooks.failed(step, complaint)
         self._note(step.plugin, "failed", complaint)
 
