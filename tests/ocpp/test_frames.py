@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from ocpp import exceptions as reference_errors  # type: ignore[import-untyped]  # ships no types
+from ocpp import exceptions as reference_errors
 from ocpp import messages as reference
 
 from csmsd.ocpp import errors
