@@ -74,6 +74,7 @@ from csmsd_core.plugin import CorePlugin
 from csmsd_core.records import MeterValuesBatch, Transaction, TransactionChange
 from csmsd_core.status import ConnectorStatus
 from csmsd_core.tags import InvalidTag, Tag, UnknownTag
+from csmsd_core.transaction_queries import TransactionFilter
 
 __all__ = [
     "ACTIONS",
@@ -143,6 +144,7 @@ __all__ = [
     "TagVerdict",
     "Transaction",
     "TransactionChange",
+    "TransactionFilter",
     "UnknownTag",
     "UnlockConnector",
     "UnlockConnectorResponse",

@@ -29,13 +29,17 @@ SECRET = re.compile(r"passw|secret|passphrase|private_?key", re.IGNORECASE)  # v
 REMEMBERED = frozenset(  # kept in memory for every station: what warnings and plausibility need on the spot
     folded(name)
     for name in (
+        "AdditionalRootCertificateCheck",
         "AuthorizationCacheEnabled",
+        "CertificateSignedMaxChainSize",
+        "CertificateStoreMaxLength",
         "ChargeProfileMaxStackLevel",
         "ChargingScheduleAllowedChargingRateUnit",
         "ChargingScheduleMaxPeriods",
         "ConnectionTimeOut",
         "ConnectorPhaseRotationMaxLength",
         "ConnectorSwitch3to1PhaseSupported",
+        "CpoName",
         "GetConfigurationMaxKeys",
         "LocalAuthListEnabled",
         "LocalAuthListMaxLength",

@@ -176,6 +176,11 @@ class RemoteStarts:
         self._watch(each.id, key, window)
         self._host.call_later(FORGET_REQUEST_AFTER, lambda: self._sent.pop(id(request), None))
 
+    def id_of(self, request: RemoteStartTransaction) -> str | None:
+        """The id that a remote start is stored under, until it is answered; its transaction will name it."""
+        sent = self._sent.get(id(request))
+        return None if sent is None else sent[1].id
+
     def answered(self, request: RemoteStartTransaction, response: RemoteStartTransactionResponse) -> None:
         """The station's answer: the window begins when it says Accepted, and closes when it says Rejected."""
         self._settle(request, "accepted" if response.status == "Accepted" else "rejected")
