@@ -60,6 +60,8 @@ from csmsd.plugin import Migrations
 
 log = logging.getLogger("csmsd")
 
+SETTLING = 2.0  # seconds after the start in which the loop may be busy with it
+
 
 @dataclass(frozen=True, slots=True)
 class Mode:
@@ -259,6 +261,13 @@ class House(Host):
             log.warning("storage is back: stations may come")
 
 
+async def watch_when_settled(packages: Callable[[], Mapping[str, str]]) -> None:
+    """Name who blocks the loop, but not what a start takes."""
+    await trio.sleep(SETTLING)
+    with watch_the_loop(packages):
+        await trio.sleep_forever()
+
+
 def make_backend(house: House, contexts: Mapping[str, ssl.SSLContext | None]) -> Backend:
     """The transport that the configuration asks for; "auto" takes the reactor where the system has epoll."""
     limits = wire_limits(house.config.limits)
@@ -317,10 +326,10 @@ async def open_house(config: Config, env: Env, mode: Mode) -> AsyncGenerator[Hou
         ):
             house = House(config, env, store, nursery, mode)
             house.listeners = listeners
-            if mode.watches:
-                things.enter_context(watch_the_loop(house.plugin_set.packages))
             await house.furnish(nursery, loaded)
             async with trio.open_nursery() as front:
+                if mode.watches:
+                    front.start_soon(watch_when_settled, house.plugin_set.packages)
                 await house.let_stations_in(nursery, front)
                 try:
                     yield house

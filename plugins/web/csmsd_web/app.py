@@ -119,7 +119,11 @@ def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Lites
     offered = {name: _provide(getattr(services, name)) for name in ("host", "tokens", "streams")}
     documents = _provide(Documents(services.host, described, offered))
     return Litestar(
-        [*described, Router("/api", route_handlers=routes_docs.ROUTES, dependencies={"documents": documents})],
+        [
+            *described,
+            routes_docs.front_page,
+            Router("/api", route_handlers=routes_docs.ROUTES, dependencies={"documents": documents}),
+        ],
         guards=[Access(services.tokens, services.config).check],
         dependencies=offered,
         exception_handlers={Exception: explain},

@@ -7,6 +7,7 @@ from importlib.resources import files
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from litestar.response import Redirect
 
 from csmsd_web.openapi import Documents
 from csmsd_web.problems import Problem
@@ -25,6 +26,12 @@ def _file(path: str, media_type: str) -> Response[bytes]:
     content = files("csmsd_web").joinpath("static", path).read_bytes()
     headers = {"content-security-policy": POLICY, "cache-control": "no-cache"}
     return Response(content, media_type=media_type, headers=headers)
+
+
+@get("/", scope="public", include_in_schema=False)
+async def front_page() -> Redirect:
+    """Whoever types the bare address finds the documentation."""
+    return Redirect("/api/docs")
 
 
 @get("/openapi.json", scope="public", include_in_schema=False)

@@ -39,6 +39,7 @@ async def test_every_handler_declares_its_scope_and_changes_need_more_than_read(
         assert (method == "GET") or handler.opt["scope"] in ("operate", "admin"), (method, path)
     assert {path for _, path, handler in found if handler.opt["scope"] == "public"} == {
         "/api/openapi.json",
+        "/",
         "/api/docs",
         "/api/docs/{name:str}",
     }

@@ -156,3 +156,8 @@ def test_what_is_vendored_is_what_was_fetched() -> None:
 def test_the_vendor_script_checks_without_fetching() -> None:
     script = Path(__file__).parents[3] / "scripts" / "vendor.py"
     subprocess.run([sys.executable, str(script), "--check"], check=True)
+
+
+async def test_the_bare_address_leads_to_the_documentation(api: Api) -> None:
+    answer = await api.ask("GET", "/", token="")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/api/docs")
