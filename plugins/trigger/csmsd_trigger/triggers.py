@@ -79,7 +79,9 @@ class Triggers:
         Errors: those of `Station.call`.
         """
         await station.call(TRIGGER_MESSAGE, request)
-        return self._entry(station.id, request).ended
+        entry = self._latest(station.id, request)
+        assert entry is not None, "the answer was noted before it was told"
+        return entry.ended
 
     def recent(self, station_id: str) -> Sequence[Trigger]:
         """The last triggers of a station, newest first."""
@@ -87,7 +89,7 @@ class Triggers:
 
     def answered(self, station_id: str, request: TriggerMessage, response: TriggerMessageResponse) -> None:
         """The station's answer, in time or late; what it accepts may pass even while it is Pending (BOOT-21)."""
-        entry, now = self._entry(station_id, request), self._host.env.now()
+        entry, now = self._open(station_id, request), self._host.env.now()
         trigger = _trigger(station_id, request, STATES[response.status], now)
         if response.status != "Accepted":
             self._end(entry, msgspec.structs.replace(trigger, ended_at=now))
@@ -100,15 +102,19 @@ class Triggers:
         """No proper answer; one may still come late."""
         now = self._host.env.now()
         trigger = _trigger(station_id, request, "failed", now)
-        self._entry(station_id, request).trigger = msgspec.structs.replace(trigger, ended_at=now, error=str(error))
+        self._open(station_id, request).trigger = msgspec.structs.replace(trigger, ended_at=now, error=str(error))
 
-    def _entry(self, station_id: str, request: TriggerMessage) -> _Entry:
-        entries = self._entries.setdefault(station_id, deque(maxlen=REMEMBERED))
-        for each in reversed(entries):
-            if each.request is request and (each.trigger is None or each.trigger.state in ("failed", "accepted")):
-                return each
-        entries.append(_Entry(request))
-        return entries[-1]
+    def _latest(self, station_id: str, request: TriggerMessage) -> _Entry | None:
+        entries = self._entries.get(station_id, deque[_Entry]())
+        return next((each for each in reversed(entries) if each.request is request), None)
+
+    def _open(self, station_id: str, request: TriggerMessage) -> _Entry:
+        """The entry of this request, also one that was given up; a new one if it is sent once more."""
+        entry = self._latest(station_id, request)
+        if entry is None or entry.ended.is_settled:
+            entry = _Entry(request)
+            self._entries.setdefault(station_id, deque(maxlen=REMEMBERED)).append(entry)
+        return entry
 
     def _watch(self, entry: _Entry, trigger: Trigger) -> None:
         """From this moment on, so that nothing is missed that follows the answer in the same breath."""
@@ -150,7 +156,7 @@ def _trigger(station_id: str, request: TriggerMessage, state: State, now: dateti
 
 def _satisfies(exchange: Exchange, trigger: Trigger) -> bool:
     """A regular message that happens to come is as good as the triggered one (TRG-04)."""
-    if exchange.direction != "in" or exchange.action != trigger.requested_message or exchange.at < trigger.answered_at:
+    if exchange.action != trigger.requested_message or exchange.at < trigger.answered_at:
         return False
     if trigger.connector_id is None:
         return True
