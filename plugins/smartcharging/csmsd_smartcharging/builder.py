@@ -69,7 +69,7 @@ def build(draft: Draft, now: datetime, profile_id: int, current_transaction: int
     is_filled = draft.kind == "Absolute" and draft.purpose != "ChargePointMaxProfile"
     duration = _given(draft.duration, DAY if is_filled else None)
     start = _start(draft, now)
-    ends = None if duration is None else (start or now) + timedelta(seconds=duration)
+    ends = None if duration is None else max(now, start or now) + timedelta(seconds=duration)
     profile = ChargingProfile(
         charging_profile_id=draft.charging_profile_id or profile_id,
         stack_level=draft.stack_level,

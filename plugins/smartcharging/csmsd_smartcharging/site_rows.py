@@ -23,8 +23,8 @@ class SiteMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     """A station of a site; limits in the site's unit."""
 
     station_id: str
-    maximum: Annotated[Decimal, Meta(ge=0)]  # what it draws when nobody limits it
-    minimum: Annotated[Decimal, Meta(ge=0)] = Decimal(0)  # with less it cannot charge: then it gets nothing
+    maximum: Decimal  # what it draws when nobody limits it
+    minimum: Decimal = Decimal(0)  # with less it cannot charge: then it gets nothing
     weight: Annotated[int, Meta(ge=1)] = 1  # its part, when shared in proportion
     priority: int = 0  # the greater is served first
 
@@ -43,7 +43,7 @@ class SiteMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Stations behind one limit: A per phase, or W in total."""
 
-    limit: Annotated[Decimal, Meta(ge=0)]
+    limit: Decimal
     members: tuple[SiteMember, ...]
     unit: ChargingRateUnit = "A"
     strategy: Strategy = "proportional"

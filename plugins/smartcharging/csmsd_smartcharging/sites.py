@@ -28,6 +28,8 @@ from csmsd_smartcharging.site_rows import Share, Site, StoredSite, put_shares, p
 
 log = logging.getLogger("csmsd.plugin.smartcharging")
 
+MOST = 10**9  # W
+
 
 class UnknownSite(CsmsdError):
     """No site of that name."""
@@ -253,6 +255,9 @@ class Sites:
     def _check(self, name: str, site: Site) -> None:
         if not name.strip() or "/" in name:
             raise InvalidSite("a site needs a name, without slashes")
+        amounts = [site.limit, *(amount for each in site.members for amount in (each.maximum, each.minimum))]
+        if not all(each.is_finite() and 0 <= each <= MOST for each in amounts):
+            raise InvalidSite("limits are not negative, and no more than there can be")
         stations = [each.station_id for each in site.members]
         if len(set(stations)) < len(stations):
             raise InvalidSite("a station is named more than once")
