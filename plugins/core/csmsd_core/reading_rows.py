@@ -15,6 +15,7 @@ from csmsd.store import FactRow, fact_row
 from csmsd_core import flags
 from csmsd_core.facts import METER_VALUES_STORED
 from csmsd_core.insertion import insert_new
+from csmsd_core.lookup import by_key, wanted
 from csmsd_core.measurands import figures_of, identity_of, is_same
 from csmsd_core.moments import Moment
 from csmsd_core.records import MeterValuesBatch, Reading, Sample
@@ -28,11 +29,7 @@ ADD = insert_new(meter_value, ("at_key", "station_id", "origin", "part"), return
 ADD_PART = sa.insert(meter_value)
 SAME_INSTANT = sa.select(
     meter_value.c.at_key, meter_value.c.station_id, meter_value.c.origin, meter_value.c.part, meter_value.c.samples
-).where(
-    sa.tuple_(meter_value.c.at_key, meter_value.c.station_id, meter_value.c.origin).in_(
-        sa.bindparam("keys", expanding=True)
-    )
-)
+).where(by_key(meter_value.c.at_key, meter_value.c.station_id))
 OF_TRANSACTIONS = sa.select(meter_value.c.transaction_id, meter_value.c.at_key, meter_value.c.samples).where(
     meter_value.c.transaction_id.in_(sa.bindparam("ids", expanding=True)),
     meter_value.c.at_key.in_(sa.bindparam("instants", expanding=True)),
@@ -100,7 +97,7 @@ def _store_parts(connection: sa.Connection, readings: Sequence[NewReading]) -> l
     """For instants of which there is something already: keep only samples that are new."""
     known: dict[Key, list[Sample]] = {}
     parts: dict[Key, int] = {}
-    for row in connection.execute(SAME_INSTANT, {"keys": sorted({each.key for each in readings})}):
+    for row in connection.execute(SAME_INSTANT, wanted([each.key for each in readings])):
         key = (row.at_key, row.station_id, row.origin)
         known.setdefault(key, []).extend(_decode(row.samples))
         parts[key] = max(parts.get(key, 0), row.part)

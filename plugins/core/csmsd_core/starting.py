@@ -14,6 +14,7 @@ from csmsd_core import flags
 from csmsd_core.concurrency import Limited, over_the_limit
 from csmsd_core.facts import TRANSACTION_STARTED
 from csmsd_core.insertion import insert_new
+from csmsd_core.lookup import by_key, wanted
 from csmsd_core.moments import Moment
 from csmsd_core.reconciliation import Candidate, NewProposal, propose, unmatched_stops
 from csmsd_core.records import Transaction
@@ -27,7 +28,7 @@ Key = tuple[str, str, int, str, int]
 
 KEY = ("start_key", "station_id", "connector_id", "id_tag_key", "meter_start")
 INSERT = insert_new(transaction, KEY, returning=("id",))
-BY_KEY = SELECT.where(sa.tuple_(*(transaction.c[name] for name in KEY)).in_(sa.bindparam("keys", expanding=True)))
+BY_KEY = SELECT.where(by_key(transaction.c.start_key, transaction.c.station_id))
 ADJUST = (
     sa.update(transaction)
     .where(transaction.c.id == sa.bindparam("of"))
@@ -162,7 +163,7 @@ def _values(row: StartRow, id_: int) -> dict[str, Any]:
 def _existing(connection: sa.Connection, keys: Sequence[Key]) -> dict[Key, Transaction]:
     if not keys:
         return {}
-    found = connection.execute(BY_KEY, {"keys": keys}).mappings()
+    found = connection.execute(BY_KEY, wanted(keys)).mappings()
     return {
         (row["start_key"], row["station_id"], row["connector_id"], row["id_tag_key"], row["meter_start"]): (
             transaction_of(row)

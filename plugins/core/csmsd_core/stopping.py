@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from csmsd.store import Store
 from csmsd_core import flags
+from csmsd_core.lookup import by_key, wanted
 from csmsd_core.reconciliation import Candidates, LostStop, NewProposal
 from csmsd_core.records import OWN_ID, RECONCILED, StopState, Transaction
 from csmsd_core.stop_ledger import Ledger, Lot, StopRow
@@ -21,7 +22,7 @@ Key = tuple[str, str, int, str, int | None]
 KEY = ("stop_key", "station_id", "reference", "id_tag_key", "meter_stop")
 BY_KEY = sa.select(
     *(stop.c[name] for name in KEY), stop.c.id, stop.c.reason, stop.c.state, stop.c.transaction_id
-).where(sa.tuple_(*(stop.c[name] for name in KEY)).in_(sa.bindparam("keys", expanding=True)))
+).where(by_key(stop.c.stop_key, stop.c.station_id))
 
 CONFLICT = "TX-22 conflict"
 UNKNOWN = "TX-25 unknown transaction"
@@ -132,7 +133,7 @@ class _Batch:
     def _read_earlier(self, rows: Sequence[StopRow]) -> dict[Key, list[_Earlier]]:
         earlier: dict[Key, list[_Earlier]] = {}
         if rows:
-            for row in self._connection.execute(BY_KEY, {"keys": sorted({_key(row) for row in rows}, key=repr)}):
+            for row in self._connection.execute(BY_KEY, wanted([_key(row) for row in rows])):
                 key: Key = (row.stop_key, row.station_id, row.reference, row.id_tag_key, row.meter_stop)
                 earlier.setdefault(key, []).append(_Earlier(row.id, row.reason, row.state, row.transaction_id))
         return earlier

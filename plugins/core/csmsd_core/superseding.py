@@ -27,7 +27,7 @@ OPEN = sa.select(
 ).where(
     transaction.c.stop_rank == NO_STOP,
     transaction.c.superseded_by.is_(None),
-    sa.tuple_(transaction.c.station_id, transaction.c.connector_id).in_(sa.bindparam("connectors", expanding=True)),
+    transaction.c.station_id.in_(sa.bindparam("stations", expanding=True)),
 )
 MARK = (
     sa.update(transaction)
@@ -58,9 +58,11 @@ def supersede(connection: sa.Connection, store: Store, new: Sequence[Start]) -> 
         return []
     arriving = {each.id for each in new}
     places: dict[tuple[str, int], dict[int, Start]] = {place: {} for place in connectors}
-    for row in connection.execute(OPEN, {"connectors": sorted(connectors)}).mappings():
-        if row["id"] not in arriving:
-            places[row["station_id"], row["connector_id"]][row["id"]] = Start(**row)
+    stations = sorted({station_id for station_id, _ in connectors})
+    for row in connection.execute(OPEN, {"stations": stations}).mappings():
+        place = places.get((row["station_id"], row["connector_id"]))
+        if place is not None and row["id"] not in arriving:
+            place[row["id"]] = Start(**row)
     flags: list[tuple[int, str]] = []
     superseded: dict[int, Start] = {}
     for start in new:
