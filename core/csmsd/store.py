@@ -154,7 +154,7 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
             return value
         if value.tzinfo is None:
             raise ValueError("a stored moment needs a zone")
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
         """Database to Python, always with UTC as its zone."""
