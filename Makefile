@@ -38,7 +38,7 @@ test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not soak" -n $(JOBS) $(TESTS)
 
 soak: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m soak --timeout 0 $(TESTS)
+	@$(BIN)/python -m pytest -m soak --timeout 0 -o faulthandler_timeout=0 -s $(TESTS)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench $(ARGS)

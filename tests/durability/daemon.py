@@ -68,10 +68,10 @@ class Daemon:
                 return
 
     def kill(self) -> None:
-        """SIGKILL: no farewell, nothing is flushed."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(PATIENCE)
+        """SIGKILL: no farewell, nothing is flushed. No effect on one that has ended."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(PATIENCE)
 
     def stop(self) -> None:
         """SIGTERM, and wait for the end."""

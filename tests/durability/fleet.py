@@ -108,4 +108,4 @@ class Station:
                 answer: dict[str, Any] = frame[2]
                 return answer
             if frame[0] == 4 and frame[1] == call_id:
-                raise ConnectionLost(f"refused: {frame}")
+                raise AssertionError(f"{self.id} was refused: {request!r} {frame}")

@@ -25,22 +25,25 @@ async def campaign(folder: Path, kills: int, seed: int, stations: int = STATIONS
     """Run it; then the auditor, as a program of its own, has the last word."""
     chance, log, is_over = random.Random(seed), WireLog(), False
     daemon = Daemon(folder, free_port())
-    await daemon.start()
     fleet = [Station(f"CP-{index}", daemon.port, log, random.Random(seed + index)) for index in range(stations)]
-    async with trio.open_nursery() as nursery:
-        for station in fleet:
-            nursery.start_soon(station.run, THINK, lambda: is_over)
-        for _ in range(kills):
-            await trio.sleep(chance.uniform(0.05, 3.0))
-            daemon.kill()
-            if chance.random() < DIES_STARTING:
-                daemon.spawn()
-                await trio.sleep(chance.uniform(0, 1))
+    try:
+        await daemon.start()
+        async with trio.open_nursery() as nursery:
+            for station in fleet:
+                nursery.start_soon(station.run, THINK, lambda: is_over)
+            for _ in range(kills):
+                await trio.sleep(chance.uniform(0.05, 3.0))
                 daemon.kill()
-            await daemon.start()
-        await trio.sleep(1)
-        is_over = True
-    daemon.stop()
+                if chance.random() < DIES_STARTING:
+                    daemon.spawn()
+                    await trio.sleep(chance.uniform(0, 1))
+                    daemon.kill()
+                await daemon.start()
+            await trio.sleep(1)
+            is_over = True
+        daemon.stop()
+    finally:
+        daemon.kill()
     (folder / "wire.jsonl").write_text(log.text())
     program = [sys.executable, auditor.__file__, str(folder / "wire.jsonl"), str(daemon.database)]
     verdict = await trio.run_process(program, capture_stdout=True, capture_stderr=True, check=False)

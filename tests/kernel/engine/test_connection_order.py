@@ -303,21 +303,27 @@ async def test_a_triggered_command_leaves_after_the_answer(is_later: bool, autoj
 
 
 @pytest.mark.req("RPC-26", "RPC-20")
-async def test_submitted_commands_keep_their_order_however_long_their_guards_take(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("is_held", [True, False], ids=["during a call", "in between"])
+async def test_submitted_commands_keep_their_order_however_long_their_guards_take(
+    is_held: bool, autojump_clock: MockClock
+) -> None:
     async def guard_command(_self: Any, command: Any) -> None:
         await trio.sleep(2 if command is CLEAR_CACHE else 0)
 
-    def heartbeat(_self: Any, station: Any) -> None:
+    def submit_all(_self: Any, station: Any) -> None:
         for command, request in ((CLEAR_CACHE, ClearCache()), (GET_CONFIGURATION, GetConfiguration())) * 4:
             station.submit(command, request)
 
-    async with open_test_csms(plugins=["core", plugin(heartbeat=heartbeat, guard_command=guard_command)]) as csms:
+    hooks = {"heartbeat": submit_all} if is_held else {}
+    async with open_test_csms(plugins=["core", plugin("probe", guard_command=guard_command, **hooks)]) as csms:
         station = await csms.connect("CP-1")
         station.behaviour = {
             "ClearCache": ClearCacheResponse("Accepted"),
             "GetConfiguration": GetConfigurationResponse(),
         }
         await station.send("Heartbeat", HEARTBEAT, HeartbeatResponse)
+        if not is_held:
+            submit_all(None, csms.host.stations.get("CP-1"))
         await trio.sleep(20)
         assert [frame[2] for frame in frames(station)[1:]] == ["ClearCache", "GetConfiguration"] * 4
 

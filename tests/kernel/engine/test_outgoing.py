@@ -430,6 +430,7 @@ async def test_the_old_connection_is_deaf(autojump_clock: MockClock) -> None:
         await trio.sleep(1)
         assert isinstance(outcomes[0], StationUnavailable)
         assert len(old.received) == 1
+        assert [each.action for each in await exchanges(csms)] == ["ClearCache"], "nothing else was heard"
 
 
 @pytest.mark.req("WS-30")
