@@ -2,6 +2,7 @@
 #
 #   make run [ARGS="--open"]          csmsd on an SQLite file in ./data
 #   make test [TESTS="tests/ocpp"]    the tests; JOBS=n in n processes
+#   make bench [ARGS="--rounds 1"]    csmsd beside its peers, see bench/README.md
 #   make check                        format, lint, types, import contracts, generated files
 
 .DEFAULT_GOAL := help
@@ -41,7 +42,7 @@ soak: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m soak --timeout 0 -o faulthandler_timeout=0 -s $(TESTS)
 
 bench: $(VENV)/.dev
-	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench compare $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
