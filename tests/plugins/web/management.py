@@ -43,7 +43,8 @@ class Api:
         return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
 
     async def ask(self, method: str, path: str, token: str | None = None, **more: Any) -> httpx.Response:
-        full = path if path == "/" or path.startswith(("/api/", "/healthz", "/readyz", "/metrics")) else f"/api/v1{path}"
+        is_full = path == "/" or path.startswith(("/api/", "/healthz", "/readyz", "/metrics"))
+        full = path if is_full else f"/api/v1{path}"
         async with self.client(token) as client:
             return await client.request(method, full, **more)
 
