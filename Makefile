@@ -1,7 +1,7 @@
 # Needs Debian 12 or alike with Python 3.11, git and make; everything else comes from PyPI into .venv.
 #
 #   make run [ARGS="--open"]          csmsd on an SQLite file in ./data
-#   make test [TESTS="tests/ocpp"]    the tests; JOBS=n in n processes
+#   make test [TESTS="tests/ocpp"]    the tests; JOBS=2 in two processes, quicker, but real time is scarcer then
 #   make bench [ARGS="--rounds 1"]    csmsd beside its peers, see bench/README.md
 #   make check                        format, lint, types, import contracts, generated files
 
@@ -14,7 +14,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c c
 INSTALLED := pyproject.toml constraints.txt
 ARGS ?=
 TESTS ?= tests
-JOBS ?= 2
+JOBS ?=
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -36,7 +36,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/csmsd run $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m "not soak" -n $(JOBS) $(TESTS)
+	@$(BIN)/python -m pytest -m "not soak" $(if $(JOBS),-n $(JOBS)) $(TESTS)
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m soak --timeout 0 -o faulthandler_timeout=0 -s $(TESTS)
