@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import struct
+from contextlib import AsyncExitStack
 
 import trio
 
@@ -79,23 +80,30 @@ class Wire:
 
 async def connect(port: int, station_id: str) -> Wire:
     """Connect as a station without a password; ConnectionLost if that is not possible now."""
-    try:
-        stream = await trio.open_tcp_stream("127.0.0.1", port)
-        key = base64.b64encode(os.urandom(16)).decode()
-        await stream.send_all(
-            f"GET /ocpp/{station_id} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode()
-        )
-        head = b""
-        while b"\r\n\r\n" not in head:
-            data = await stream.receive_some(65536)
-            if not data:
-                raise ConnectionLost("no answer to the upgrade")
-            head += data
-    except LOST as error:
-        raise ConnectionLost(str(error)) from None
-    head, _, rest = head.partition(b"\r\n\r\n")
-    if b" 101 " not in head.split(b"\r\n")[0]:
-        await trio.aclose_forcefully(stream)
-        raise ConnectionLost(head.decode(errors="replace").split("\r\n")[0])
-    return Wire(stream, rest)
+    async with AsyncExitStack() as things:
+        try:
+            stream = await trio.open_tcp_stream("127.0.0.1", port)
+            things.push_async_callback(trio.aclose_forcefully, stream)
+            head, rest = await _upgrade(stream, station_id)
+        except LOST as error:
+            raise ConnectionLost(str(error)) from None
+        if b" 101 " not in head.split(b"\r\n")[0]:
+            raise ConnectionLost(head.decode(errors="replace").split("\r\n")[0])
+        things.pop_all()
+        return Wire(stream, rest)
+
+
+async def _upgrade(stream: trio.SocketStream, station_id: str) -> tuple[bytes, bytes]:
+    key = base64.b64encode(os.urandom(16)).decode()
+    await stream.send_all(
+        f"GET /ocpp/{station_id} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode()
+    )
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        data = await stream.receive_some(65536)
+        if not data:
+            raise ConnectionLost("no answer to the upgrade")
+        answer += data
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    return head, rest
