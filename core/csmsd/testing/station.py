@@ -66,6 +66,11 @@ class TestStation:
             raise CallErrorReceived(frame)
         return bytes(frame.payload)
 
+    def push(self, message: bytes) -> None:
+        """`deliver` for plain code, also for such that csmsd has called: it arrives a moment later."""
+        self._inbox.append(message)
+        trio.lowlevel.current_trio_token().run_sync_soon(self._pump)
+
     async def deliver(self, message: bytes) -> None:
         """Put any message on the wire; one that csmsd does not read now waits like in a socket's buffer."""
         await trio.lowlevel.checkpoint()
@@ -163,8 +168,7 @@ class TestStation:
         behaviour: Any = self.behaviour[call.action]
         answer: Any = behaviour(call) if callable(behaviour) else behaviour
         if answer is not None:
-            self._inbox.append(_reply(call, answer))
-            trio.lowlevel.current_trio_token().run_sync_soon(self._pump)
+            self.push(_reply(call, answer))
 
 
 def _reply(call: Call, answer: msgspec.Struct | CallError) -> bytes:

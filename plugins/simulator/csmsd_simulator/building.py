@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
+from random import Random
 
 from csmsd_simulator.clock import Clock
 from csmsd_simulator.commands_core import CORE
@@ -17,7 +17,7 @@ def build_station(
     clock: Clock,
     *,
     tell: Callable[[str], None] = lambda _: None,
-    chance: random.Random | None = None,
+    chance: Random | None = None,
 ) -> SimulatedStation:
     """All six profiles and security; `tell` hears what happens, in sentences."""
     return SimulatedStation(settings, clock, (CORE, PROFILES, SECURITY), tell=tell, chance=chance)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import click
 import trio
 
+from csmsd.env import utc_now
 from csmsd.errors import CsmsdError
 from csmsd_simulator.building import build_station
 from csmsd_simulator.clock import Clock
@@ -39,7 +39,7 @@ def teller(station_id: str) -> Callable[[str], None]:
     """Prints what happens at a station."""
 
     def tell(sentence: str) -> None:
-        click.echo(f"{datetime.now().astimezone():%H:%M:%S} {station_id}  {sentence}")
+        click.echo(f"{utc_now().astimezone():%H:%M:%S} {station_id}  {sentence}")
 
     return tell
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from random import Random
 
+from csmsd.env import Env
 from csmsd_simulator.car import MWS_PER_WH
 from csmsd_simulator.charging import Charging
 from csmsd_simulator.clock import Clock
@@ -60,11 +61,11 @@ class SimulatedStation:
         profiles: Sequence[Commands],
         *,
         tell: Callable[[str], None] = _nobody,
-        chance: random.Random | None = None,
+        chance: Random | None = None,
     ) -> None:
         self.id, self.settings, self.clock, self.quirks = settings.id, settings, clock, settings.quirks
         self.tell = tell
-        self.chance = chance or random.Random()  # noqa: S311 - no secret
+        self.chance = chance or Env().random
         self.firmware = settings.firmware
         self.is_operative = True
         self.energy_wh = 0  # charged in all transactions that have ended
@@ -78,11 +79,12 @@ class SimulatedStation:
         if self.quirks.shows_password:
             self.configuration.show_secrets()
         keys = self.configuration
+        self.desk = Desk(self, *profiles)
         self.line = Line(
             f"{self.chance.getrandbits(40):010x}",
             clock,
             self.quirks,
-            Desk(self, *profiles).answer,
+            self.desk.answer,
             RetryRule(
                 lambda: keys.number("TransactionMessageAttempts"),
                 lambda: float(keys.number("TransactionMessageRetryInterval")),

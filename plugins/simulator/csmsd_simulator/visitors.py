@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+from random import Random
 
 import trio
 
@@ -26,7 +26,7 @@ class Traffic:
     sessions: int | None = None  # then nobody comes any more
 
 
-def random_car(chance: random.Random) -> Car:
+def random_car(chance: Random) -> Car:
     """One like many."""
     capacity, power, phases = chance.choice(
         ((40_000, 7_400, 1), (52_000, 11_000, 3), (64_000, 11_000, 3), (77_000, 11_000, 3), (82_000, 22_000, 3))
