@@ -136,19 +136,25 @@ class _Stack:
         maximum = _prevailing(self._maximum, second)
         limits = [connector.limit_at(second) for connector in self._connectors]
         given = [each for each in limits if each is not None]
-        amounts = [] if maximum is None else [self._amount(maximum, unit)]
+        amounts = [] if maximum is None else [_amount(maximum, unit, self._voltage)]
         if len(given) == len(limits):
-            amounts.append(sum((self._amount(each, unit) for each in given), Fraction(0)))
+            amounts.append(sum((_amount(each, unit, self._voltage) for each in given), Fraction(0)))
         operands = given if maximum is None else [maximum, *given]
         phases = _common_phases(operands) if self._is_station else _fewest_phases(operands)
         return (_rounded_down(min(amounts)) if amounts else None), phases
 
-    def _amount(self, limit: Limit, unit: ChargingRateUnit) -> Fraction:
-        """A limit in another unit, by its own phases (SCA-12)."""
-        if limit.unit == unit:
-            return limit.amount
-        watts_per_ampere = self._voltage * (limit.phases or PHASES_IF_NOT_STATED)
-        return limit.amount * watts_per_ampere if unit == "W" else limit.amount / watts_per_ampere
+
+def converted(limit: Limit, unit: ChargingRateUnit, voltage: Decimal) -> Decimal:
+    """A limit in another unit, rounded down to one decimal."""
+    return _rounded_down(_amount(limit, unit, Fraction(voltage)))
+
+
+def _amount(limit: Limit, unit: ChargingRateUnit, voltage: Fraction) -> Fraction:
+    """A limit in another unit, by its own phases (SCA-12)."""
+    if limit.unit == unit:
+        return limit.amount
+    watts_per_ampere = voltage * (limit.phases or PHASES_IF_NOT_STATED)
+    return limit.amount * watts_per_ampere if unit == "W" else limit.amount / watts_per_ampere
 
 
 def _has_purpose(installed: Installed, purpose: ChargingProfilePurpose) -> bool:

@@ -88,7 +88,7 @@ class ProfileMirror:
         """A transaction has begun: the profile that came with its remote start belongs to it (SC-22)."""
         offer = self._offers.pop(transaction.remote_start_id or "", None)
         if offer is None:
-            return Pending.of(None)
+            return Pending[None].of(None)
         held = Held(offer.station_id, transaction.connector_id, transaction.id, offer.accepted_at, offer.profile)
         removed = self.replaced_by(held)
         self._held[held.station_id] = [*self._remaining(held), held]
@@ -115,7 +115,7 @@ class ProfileMirror:
         present = self._held.get(station_id, [])
         removed = tuple(filter(goes, present))
         if not removed:
-            return Pending.of(None)
+            return Pending[None].of(None)
         self._held[station_id] = [each for each in present if not goes(each)]
         return self._write(station_id, Change(removed))
 

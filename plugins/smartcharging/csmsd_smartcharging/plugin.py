@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import trio
@@ -20,11 +21,13 @@ from csmsd_core import (
     TransactionChange,
 )
 from csmsd_smartcharging import hookspecs, messages, tables
+from csmsd_smartcharging.cli import profile
 from csmsd_smartcharging.commands import COMMANDS
 from csmsd_smartcharging.config import SmartChargingConfig
 from csmsd_smartcharging.mirror import ProfileMirror
 from csmsd_smartcharging.mirror_rows import Held, Offer
 from csmsd_smartcharging.neighbour import core_of
+from csmsd_smartcharging.ratings import Ratings
 from csmsd_smartcharging.refusals import refusal
 from csmsd_smartcharging.running import RunningTransactions
 from csmsd_smartcharging.schedules import CompositeSchedules
@@ -33,6 +36,9 @@ from csmsd_smartcharging.sites import Sites
 from csmsd_smartcharging.starting import StartProfiles
 from csmsd_smartcharging.templates import Templates
 from csmsd_smartcharging.warnings import ProfileWarnings
+
+if TYPE_CHECKING:
+    from litestar.types import ControllerRouterHandler
 
 
 class SmartChargingPlugin(Plugin[SmartChargingConfig]):
@@ -43,6 +49,7 @@ class SmartChargingPlugin(Plugin[SmartChargingConfig]):
     config_type = SmartChargingConfig
     specs = (hookspecs,)
     commands = COMMANDS
+    cli = (profile,)
     migrations = Migrations("csmsd_smartcharging", tables.metadata)
 
     def __init__(self, config: SmartChargingConfig, host: Host) -> None:
@@ -52,13 +59,14 @@ class SmartChargingPlugin(Plugin[SmartChargingConfig]):
         self.profiles = ProfileService(host)
         self.schedules = CompositeSchedules(host, config, self.mirror)
         self.templates = Templates(host)
+        self.ratings = Ratings(host)
         self.sites = Sites(host, self.mirror, self.profiles.ids, config.site_retry)
         self._starts = StartProfiles(host, config)
         self._warnings = ProfileWarnings(host, self.mirror, self.running)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Fill the memory before stations are let in."""
-        for part in (self.mirror, self.templates, self.sites):
+        for part in (self.mirror, self.templates, self.ratings, self.sites):
             await part.load()
         await self.running.load(core_of(self.host))
         async with trio.open_nursery() as nursery:
@@ -160,6 +168,13 @@ class SmartChargingPlugin(Plugin[SmartChargingConfig]):
         await self.mirror.ended(transaction, transaction.stopped_at or self.host.env.now())
 
     # For people
+
+    @hookimpl(optionalhook=True)
+    def web_routes(self) -> Sequence[ControllerRouterHandler]:
+        """The part of the management API that is about charging profiles."""
+        from csmsd_smartcharging.routes import smart_charging_routes
+
+        return smart_charging_routes(self)
 
     @hookimpl
     def report_metrics(self) -> Iterable[Metric]:

@@ -14,8 +14,8 @@ from csmsd.store import Store
 from csmsd_core import REMOTE_START_TRANSACTION, RemoteStartTransaction
 from csmsd_core.messages import ChargingProfile, ChargingProfilePurpose
 from csmsd_smartcharging.builder import Draft, InvalidProfile, build
-from csmsd_smartcharging.commands import CLEAR_CHARGING_PROFILE, SET_CHARGING_PROFILE
-from csmsd_smartcharging.messages import ClearChargingProfile, SetChargingProfile
+from csmsd_smartcharging.commands import CLEAR_CHARGING_PROFILE, GET_COMPOSITE_SCHEDULE, SET_CHARGING_PROFILE
+from csmsd_smartcharging.messages import ClearChargingProfile, GetCompositeSchedule, SetChargingProfile
 from csmsd_smartcharging.neighbour import core_of
 
 SEQUENCE = "smartcharging_profile"
@@ -99,6 +99,10 @@ class ProfileService:
     ) -> Sent:
         """Remove what fits everything that is given; nothing given: all, with no field at all (SC-26, SC-27)."""
         return await self._clear(station_id, ClearChargingProfile(None, connector_id, purpose, stack_level), actor)
+
+    async def ask_schedule(self, station_id: str, wanted: GetCompositeSchedule, *, actor: str) -> Sent:
+        """Ask what the station's profiles add up to (SC-29)."""
+        return await self._send(station_id, GET_COMPOSITE_SCHEDULE, wanted, actor, None)
 
     async def _clear(self, station_id: str, request: ClearChargingProfile, actor: str) -> Sent:
         return await self._send(station_id, CLEAR_CHARGING_PROFILE, request, actor, None)

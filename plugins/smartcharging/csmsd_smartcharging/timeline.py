@@ -36,6 +36,11 @@ class Limit(NamedTuple):
     unit: ChargingRateUnit
     phases: int | None  # None: not stated, which means 3 (SC-10)
 
+    @classmethod
+    def of_tenths(cls, tenths: int, unit: ChargingRateUnit, phases: int) -> Limit:
+        """An amount that was stored in tenths."""
+        return cls(Fraction(tenths, 10), unit, phases)
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -32,7 +33,7 @@ async def test_an_accepted_profile_is_kept_completely(site: Any, autojump_clock:
 
 
 @pytest.mark.req("SC-17", "SC-20")
-@pytest.mark.parametrize("answer", ["Rejected", "NotSupported", CallError("", "NotSupported", "", b"{}")])
+@pytest.mark.parametrize("answer", ["Rejected", "NotSupported", CallError("", "NotSupported", "", msgspec.Raw(b"{}"))])
 async def test_what_a_station_does_not_accept_changes_nothing(
     site: Any, autojump_clock: MockClock, profile: Profile, answer: Any
 ) -> None:
@@ -48,7 +49,9 @@ async def test_what_a_station_does_not_accept_changes_nothing(
 async def test_a_bad_connector_is_told_as_the_station_tells_it(
     site: Any, autojump_clock: MockClock, profile: Profile
 ) -> None:
-    record = await site.set(9, profile(1), CallError("", "PropertyConstraintViolation", "no connector 9", b"{}"))
+    record = await site.set(
+        9, profile(1), CallError("", "PropertyConstraintViolation", "no connector 9", msgspec.Raw(b"{}"))
+    )
     assert (record.error_code, record.error) == ("PropertyConstraintViolation", "no connector 9")
 
 
