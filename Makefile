@@ -39,7 +39,7 @@ test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not soak" $(if $(JOBS),-n $(JOBS)) $(TESTS)
 
 soak: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m soak --timeout 0 -o faulthandler_timeout=0 -s $(TESTS)
+	@$(BIN)/python -m pytest -m soak --timeout 0 -s $(TESTS)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench compare $(ARGS)
