@@ -109,7 +109,7 @@ class Retention:
             except StoreError as error:
                 log.warning("old records stay for now: %s", error)
             else:
-                log.info("%d old records deleted", deleted)
+                log.log(logging.INFO if deleted else logging.DEBUG, "%d old records deleted", deleted)
             await trio.sleep(_SWEEP_INTERVAL)
 
     async def sweep(self) -> int:
