@@ -77,6 +77,17 @@ def test_chance_is_recognised(text: str) -> None:
     assert CHANCE.fullmatch(text)
 
 
+def test_marks_for_click_are_no_letters() -> None:
+    """In a raw docstring the mark that keeps lines as they are would be shown as two letters."""
+    found = [
+        f"{name_of(path)}:{node.lineno} {node.name}"
+        for path in SHIPPED
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and "\\b\n" in (ast.get_docstring(node) or "")
+    ]
+    assert not found
+
+
 def test_every_exception_to_the_type_checkers_has_a_reason() -> None:
     bare = re.compile(r"#\s*(type|pyright):\s*ignore(\[[\w, -]+\])?\s*$")
     found = [

@@ -45,7 +45,7 @@ def call(
     command_id: str | None,
     wait: int | None,
 ) -> None:
-    r"""Send STATION the command ACTION and print its answer.
+    """Send STATION the command ACTION and print its answer.
 
     PAYLOAD is the JSON of OCPP's request, exactly [{}]; - reads it from standard input.
 

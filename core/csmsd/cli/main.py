@@ -124,7 +124,7 @@ def _own_command(name: str) -> click.Command:
 )
 @click.version_option(version("csmsd"), prog_name="csmsd", message="%(prog)s %(version)s")
 def csmsd(config_file: Path | None) -> None:
-    r"""csmsd, an OCPP 1.6-J charging station management system.
+    """csmsd, an OCPP 1.6-J charging station management system.
 
     \b
       csmsd run --open            try it with a charger on your desk

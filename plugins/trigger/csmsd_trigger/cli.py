@@ -36,7 +36,7 @@ class _View(msgspec.Struct, frozen=True):
 def trigger(
     client: ApiClient, output: Output, station_id: str, message: str, connector_id: int | None, wait: float | None
 ) -> None:
-    r"""Ask STATION to send MESSAGE now, and show what comes.
+    """Ask STATION to send MESSAGE now, and show what comes.
 
     \b
     Exit codes: 0 it came, 1 the station or csmsd refused, 2 usage,
