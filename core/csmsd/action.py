@@ -17,10 +17,11 @@ class Action(Generic[Request, Response]):
     """Ties an OCPP action's name, its types and the hook that answers it together.
 
     `is_transactional`: StartTransaction, StopTransaction and MeterValues, whose data must not be lost to a formality
-    (VAL-14, RPC-15). `repeats_answer`: a retransmission gets the stored answer (RPC-12).
+    (VAL-14, RPC-15). `repeats_answer`: a retransmission gets the stored answer (RPC-12). `keeps_refused`: what is
+    refused is stored before the CALLERROR, because the station may drop it (BOOT-31); transactional ones always are.
     """
 
-    __slots__ = ("_check", "hook", "is_transactional", "name", "repeats_answer", "request", "response")
+    __slots__ = ("_check", "hook", "is_transactional", "keeps_refused", "name", "repeats_answer", "request", "response")
 
     def __init__(
         self,
@@ -31,9 +32,11 @@ class Action(Generic[Request, Response]):
         *,
         is_transactional: bool = False,
         repeats_answer: bool = False,
+        keeps_refused: bool = False,
     ) -> None:
         self.name, self.request, self.response, self.hook = name, request, response, hook
         self.is_transactional, self.repeats_answer = is_transactional, repeats_answer
+        self.keeps_refused = keeps_refused or is_transactional
         self._check: Callable[[bytes], Response] = msgspec.json.Decoder(response).decode
 
     def encode(self, response: Response, *, whole_seconds: bool = False) -> bytes:

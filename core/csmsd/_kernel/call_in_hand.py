@@ -79,11 +79,11 @@ class CallInHand:
         return encode_result(self._call.id, payload)
 
     def refuse(self, error: OcppError) -> bytes | None:
-        """A CALLERROR; of a transaction message the raw frame is stored first, for the operator (BOOT-31, VAL-14)."""
+        """A CALLERROR; of what the station may drop the raw frame is stored first, for the operator (BOOT-31, VAL-14)."""
         call = self._call
         reply = encode_error(call.id, error.code, error.description, error.details)
         exchange = self._exchange(error.description, error.code)
-        if self._route is None or not self._route.action.is_transactional:
+        if self._route is None or not self._route.action.keeps_refused:
             self._kernel.recorder.handled(self._caller.station, exchange)
             return reply
 

@@ -52,6 +52,7 @@ REMEMBERED = frozenset(  # kept in memory for every station: what warnings and p
         "StopTxnAlignedDataMaxLength",
         "StopTxnSampledDataMaxLength",
         "SupportedFeatureProfiles",
+        "SupportedFileTransferProtocols",
         "TransactionMessageAttempts",
         "TransactionMessageRetryInterval",
         "WebSocketPingInterval",
