@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -27,6 +27,7 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 _NAMESPACE = "urn:csmsd:"
 _PAGE = 1000
 _CONNECT_TIMEOUT = 5.0
+_TRANSFER_TIMEOUT = 60.0  # for the next part of a file
 _QUIET_TIMEOUT = 60.0  # a live feed that is silent for longer is dead: the server sends comments in between
 
 
@@ -135,6 +136,26 @@ class ApiClient:
         """Remove."""
         self._ask("DELETE", path)
 
+    def upload(self, path: str, file: BinaryIO, **query: Any) -> msgspec.Raw:
+        """Put a file's content there, streamed."""
+        kind = {"Content-Type": "application/octet-stream"}
+        return self._ask("PUT", path, file, headers=kind, timeout=_TRANSFER_TIMEOUT, query=query)
+
+    def save(self, path: str, file: BinaryIO) -> int:
+        """Write what is there into a file, streamed: how many bytes."""
+        timeout = httpx.Timeout(_TRANSFER_TIMEOUT, connect=_CONNECT_TIMEOUT)
+        size = 0
+        try:
+            with self._http.stream("GET", API + path, timeout=timeout) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise _refusal(response)
+                for piece in response.iter_raw():
+                    size += file.write(piece)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
+        return size
+
     def items(self, path: str, *, most: int | None = None, **query: Any) -> Iterator[msgspec.Raw]:
         """The items of a list, from as many pages as it takes; no more than `most`."""
         size = _PAGE if most is None else min(most, _PAGE)
@@ -163,13 +184,13 @@ class ApiClient:
         self,
         method: str,
         path: str,
-        content: bytes | None = None,
+        content: bytes | BinaryIO | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = 30.0,
         query: Mapping[str, Any] | None = None,
     ) -> msgspec.Raw:
-        kind = {"Content-Type": "application/json"} if content is not None else {}
+        kind = {"Content-Type": "application/json"} if isinstance(content, bytes) else {}
         limits = httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT)
         try:
             response = self._http.request(
