@@ -115,7 +115,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it. `plugin` holds each plugin's own table, decoded by that plugin's `config_type`."""
 
     # Names, or Plugin classes of an embedding program.
-    plugins: Annotated[tuple[Any, ...], "Which plugins take part; later ones are asked first."] = ("core", "trigger", "web")
+    plugins: Annotated[tuple[Any, ...], "Which plugins take part; later ones are asked first."] = (
+        "core",
+        "smartcharging",
+        "trigger",
+        "web",
+    )
     data_dir: Annotated[Path, "Where csmsd keeps its files; relative to the working directory."] = Path("data")
     transport: Annotated[
         Literal["auto", "reactor", "trio-websocket"], "How sockets are served; auto: the reactor where epoll exists."
