@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from csmsd.command import AnyCommand
+from csmsd.env import Env
 from csmsd.hookspecs import command_warnings
 from csmsd.testing import TestCsms, TestStation
 from csmsd_core import BootNotification, BootNotificationResponse
@@ -59,3 +61,11 @@ async def ask(csms: TestCsms, method: str, path: str, body: object = None) -> ht
     more: dict[str, Any] = {} if body is None else {"json": body}
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
         return await client.request(method, f"/api/v1{path}", **more)
+
+
+EPOCH = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def virtual_env() -> Env:
+    """A wall clock that goes with trio's."""
+    return Env(now=lambda: EPOCH + timedelta(seconds=trio.current_time()))

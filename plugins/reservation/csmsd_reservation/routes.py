@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="How many items at most.")]
-Number = Annotated[int, Meta(ge=0, le=2**62)]
+After = Annotated[int | None, QueryParameter(ge=0, le=2**62, description="Where the page before ended.")]
 Id32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 
@@ -96,20 +96,18 @@ def reservation_routes(plugin: ReservationPlugin) -> Sequence[ControllerRouterHa
     async def list_reservations(
         request: AnyRequest,
         station_id: FromQuery[str | None] = None,
-        state: FromQuery[State | None] = None,
+        wanted: Annotated[State | None, QueryParameter(name="state")] = None,
         live: FromQuery[bool] = False,
         limit: Limit = 100,
-        after: FromQuery[Number | None] = None,
+        after: After = None,
     ) -> ReservationPage[Reservation]:
         """Newest first; `live`: only those that stations hold, or may hold."""
-        states = LIVE if live else () if state is None else (state,)
+        states = LIVE if live else () if wanted is None else (wanted,)
         found = await plugin.reservations.page(station_id=station_id, states=states, before=after, limit=limit)
         return ReservationPage(found, _next(request, found[-1].number) if len(found) == limit else None)
 
     @get("/reservation-findings", scope="read", summary="Starts with an odd reservationId", tags=["Reservations"])
-    async def list_findings(
-        request: AnyRequest, limit: Limit = 100, after: FromQuery[Number | None] = None
-    ) -> ReservationPage[Finding]:
+    async def list_findings(request: AnyRequest, limit: Limit = 100, after: After = None) -> ReservationPage[Finding]:
         """Transactions whose reservationId fits no reservation, newest first (TX-09)."""
         found = await plugin.reservations.findings(before=after, limit=limit)
         return ReservationPage(found, _next(request, found[-1].transaction_id) if len(found) == limit else None)
