@@ -90,7 +90,7 @@ def simulate(
       csmsd simulate CP-1 --quirk no-pong --quirk clock-off=3600
 
     It works with every OCPP 1.6-J central system.
-    """  # noqa: D301 - click wants the character
+    """
     import trio
 
     from csmsd_simulator.quirks import parse_quirks

@@ -63,8 +63,6 @@ def signed_update_firmware(station: SimulatedStation, request: SignedUpdateFirmw
     wait = max((firmware.retrieve_date_time - station.now()).total_seconds(), 0.0)
     station.clock.after(
         wait,
-        lambda: station.files.update_signed_firmware(
-            firmware.location, request.request_id, is_genuine="invalid" not in firmware.signature
-        ),
+        lambda: station.files.update_signed_firmware(firmware, request.request_id),
     )
     return Status("Accepted")

@@ -13,6 +13,7 @@ import click
 import trio
 
 from csmsd.app import open_csms
+from csmsd.cli.logs import set_up_logging
 from csmsd.client import URL_FILE
 from csmsd.config import Config, Listen
 from csmsd.host import Host
@@ -46,12 +47,13 @@ def run_demo(plugins: Sequence[Any], seconds: float | None) -> None:
 
 async def _demo(folder: Path, plugins: Sequence[Any], seconds: float | None) -> None:
     listen = Listen(ocpp=_free("127.0.0.1:9000"), http=_free("127.0.0.1:8080"))
-    config = Config(plugins=tuple(plugins), data_dir=folder, listen=listen, log_level="warning")
-    with trio.move_on_after(float("inf") if seconds is None else seconds):
-        async with open_csms(config) as csms:
-            simulations = [await _settle(csms, *each) for each in _SITE]
-            await _let_drivers_in(csms)
-            click.echo(_greeting(csms, folder))
+    config = Config(plugins=tuple(plugins), data_dir=folder, listen=listen, log_level="error")
+    set_up_logging(config)
+    async with open_csms(config) as csms:
+        simulations = [await _settle(csms, *each) for each in _SITE]
+        await _let_drivers_in(csms)
+        click.echo(_greeting(csms, folder))
+        with trio.move_on_after(float("inf") if seconds is None else seconds):
             await run_until_interrupted(*simulations)
 
 
@@ -62,7 +64,7 @@ async def _settle(csms: Host, station_id: str, connectors: int, power: int, quir
     settings = StationSettings(
         station_id, connectors=connectors, max_power_w=power, speed=_SPEED, security_profile=1, quirks=quirks
     )
-    traffic = Traffic(tags=DRIVERS, shortest_gap=15, longest_gap=1800)
+    traffic = Traffic(tags=DRIVERS, first_gap=20 * _SPEED, longest_gap=1800)
     return Simulation(settings, Endpoint(csms.ocpp_urls[0], password), traffic, _KEYS)
 
 

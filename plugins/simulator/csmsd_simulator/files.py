@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from csmsd_simulator.messages import (
     DiagnosticsStatusNotification,
+    Firmware,
     FirmwareStatusNotification,
     LogStatusNotification,
     SignedFirmwareStatusNotification,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from csmsd_simulator.station import SimulatedStation
 
 STEP_SECONDS = 5.0  # for each step of a job
+_LOG_LINES = 1000
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,19 @@ class Transfer:
     location: str
     is_upload: bool
     name: str = ""
+    content: bytes = b""  # of an upload
+
+
+Moved: TypeAlias = Callable[[bytes | None], None]  # what has been fetched, empty for an upload; None: it has failed
 
 
 class Files:
-    """The jobs of one station. `transfer(transfer, done)` really moves files if somebody sets it."""
+    """The jobs of one station. `transfer` really moves files if somebody sets it, and then signatures are real, too."""
 
     def __init__(self, station: SimulatedStation) -> None:
         self._station = station
-        self.transfer: Callable[[Transfer, Callable[[bool], None]], None] = self._pretend
+        self.transfer: Callable[[Transfer, Moved], None] = self._pretend
+        self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self.firmware_status, self.diagnostics_status, self.log_status = "Idle", "Idle", "Idle"
         self.signed_firmware: tuple[str, int | None] = "Idle", None
         self._log_request: int | None = None
@@ -49,14 +57,18 @@ class Files:
         if self._station.quirks.firmware_status_at_boot:
             self.report_firmware("Idle")
 
+    def note(self, sentence: str) -> None:
+        """Something has happened that belongs into diagnostics and logs."""
+        self._log.append(f"{self._station.now().isoformat()} {sentence}")
+
     # -- firmware ------------------------------------------------------------------------------------
 
     def update_firmware(self, location: str) -> None:
         """Fetch, install, restart, say so."""
         self.report_firmware("Downloading")
 
-        def fetched(is_there: bool) -> None:
-            if not is_there:
+        def fetched(content: bytes | None) -> None:
+            if content is None:
                 self.report_firmware("DownloadFailed")
                 return
             self._in_steps(
@@ -69,16 +81,18 @@ class Files:
 
         self.transfer(Transfer(location, is_upload=False), fetched)
 
-    def update_signed_firmware(self, location: str, request_id: int, *, is_genuine: bool) -> None:
+    def update_signed_firmware(self, firmware: Firmware, request_id: int) -> None:
         """Fetch, verify, install, restart, say so."""
 
         def report(status: str) -> Callable[[], None]:
             return lambda: self.report_signed_firmware(status, request_id)
 
-        def fetched(is_there: bool) -> None:
-            if not is_there:
+        location = firmware.location
+
+        def fetched(content: bytes | None) -> None:
+            if content is None:
                 report("DownloadFailed")()
-            elif not is_genuine:
+            elif not self._is_genuine(firmware, content):
                 self._in_steps([report("Downloaded"), report("InvalidSignature")])
                 self._station.key_ring.security_event("InvalidFirmwareSignature")
             else:
@@ -114,11 +128,11 @@ class Files:
     def upload_diagnostics(self, location: str, name: str) -> None:
         """Upload and say so."""
 
-        def sent(is_there: bool) -> None:
-            self.report_diagnostics("Uploaded" if is_there else "UploadFailed")
+        def sent(content: bytes | None) -> None:
+            self.report_diagnostics("UploadFailed" if content is None else "Uploaded")
 
         self.report_diagnostics("Uploading")
-        self.transfer(Transfer(location, is_upload=True, name=name), sent)
+        self.transfer(Transfer(location, is_upload=True, name=name, content=self._log_text()), sent)
 
     def report_diagnostics(self, status: str | None = None) -> None:
         """Send DiagnosticsStatusNotification; Idle where no upload is under way."""
@@ -131,12 +145,12 @@ class Files:
         """Upload and say so; a new request takes the place of an older one."""
         self._log_request = request_id
 
-        def sent(is_there: bool) -> None:
+        def sent(content: bytes | None) -> None:
             if self._log_request == request_id:
-                self.report_log("Uploaded" if is_there else "UploadFailure")
+                self.report_log("UploadFailure" if content is None else "Uploaded")
 
         self.report_log("Uploading")
-        self.transfer(Transfer(location, is_upload=True, name=name), sent)
+        self.transfer(Transfer(location, is_upload=True, name=name, content=self._log_text()), sent)
 
     def report_log(self, status: str | None = None) -> None:
         """Send LogStatusNotification; Idle where no upload is under way."""
@@ -168,6 +182,15 @@ class Files:
 
         installed()
 
-    def _pretend(self, transfer: Transfer, done: Callable[[bool], None]) -> None:
+    def _pretend(self, transfer: Transfer, done: Moved) -> None:
         """Nothing is moved: a location that says so fails, every other one works."""
-        self._station.clock.after(STEP_SECONDS, lambda: done("fail" not in transfer.location))
+        self._station.clock.after(STEP_SECONDS, lambda: done(None if "fail" in transfer.location else b""))
+
+    def _is_genuine(self, firmware: Firmware, content: bytes) -> bool:
+        """Does the signature fit? Of firmware that was not really fetched, the signature says so itself."""
+        if self.transfer == self._pretend:
+            return "invalid" not in firmware.signature
+        return self._station.key_ring.is_genuine(firmware.signing_certificate, firmware.signature, content)
+
+    def _log_text(self) -> bytes:
+        return "".join(f"{line}\n" for line in self._log).encode()

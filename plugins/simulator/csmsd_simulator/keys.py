@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from csmsd_simulator.messages import CertificateHashData, SecurityEventNotification, SignCertificate
@@ -92,13 +93,17 @@ class KeyRing:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
-    def is_genuine(self, certificate_pem: str, signature: bytes, content: bytes) -> bool:
-        """Does the signature fit the content? Only elliptic curves are known here."""
+    def is_genuine(self, certificate_pem: str, signature: str, content: bytes) -> bool:
+        """Does the signature (base64, SHA-256, ECDSA or RSA PKCS#1 v1.5) fit the content?"""
         try:
             key = x509.load_pem_x509_certificate(certificate_pem.encode()).public_key()
-            if not isinstance(key, ec.EllipticCurvePublicKey):
+            raw = base64.b64decode(signature, validate=True)
+            if isinstance(key, ec.EllipticCurvePublicKey):
+                key.verify(raw, content, ec.ECDSA(hashes.SHA256()))
+            elif isinstance(key, rsa.RSAPublicKey):
+                key.verify(raw, content, padding.PKCS1v15(), hashes.SHA256())
+            else:
                 return False
-            key.verify(signature, content, ec.ECDSA(hashes.SHA256()))
         except (ValueError, InvalidSignature):
             return False
         return True

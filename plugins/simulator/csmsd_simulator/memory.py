@@ -18,7 +18,7 @@ class MemoryWire:
 
     def __init__(self, station: SimulatedStation, overheard: Overheard = lambda _message, _is_ours: None) -> None:
         self._station, self._overheard = station, overheard
-        self._ours = _OurEnd(self)
+        self._ours = _OurEnd(station.id, self)
 
     async def connect(self, csms: TestCsms, password: str | None = None) -> None:
         """Connect; ConnectionRefusedError with the HTTP status."""
@@ -53,8 +53,8 @@ class MemoryWire:
 class _OurEnd(TestStation):
     """Tells the wire what csmsd does."""
 
-    def __init__(self, wire: MemoryWire) -> None:
-        super().__init__(wire._station.id)
+    def __init__(self, station_id: str, wire: MemoryWire) -> None:
+        super().__init__(station_id)
         self._wire = wire
         self._is_over = False
 

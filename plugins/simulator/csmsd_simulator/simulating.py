@@ -14,6 +14,7 @@ from csmsd.errors import CsmsdError
 from csmsd_simulator.building import build_station
 from csmsd_simulator.clock import Clock
 from csmsd_simulator.station import SimulatedStation, StationSettings
+from csmsd_simulator.transfers import Transfers
 from csmsd_simulator.visitors import Traffic, visit
 from csmsd_simulator.websocket import Endpoint, keep_connected
 
@@ -70,14 +71,15 @@ async def simulate(simulation: Simulation, clock: Clock, tell: Callable[[str], N
         station.configuration.put(name, value)
     refusals = 0
 
-    def refused(why: str) -> None:
+    def failed(why: str, was_connected: bool) -> None:
         nonlocal refusals
-        refusals += 1
+        refusals = 0 if was_connected else refusals + 1
         if simulation.attempts is not None and refusals >= simulation.attempts:
             raise GaveUp(f"{station.id} gives up after {refusals} attempts: {why}")
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(keep_connected, station, simulation.endpoint, refused)
+        station.files.transfer = Transfers(nursery).start
+        nursery.start_soon(keep_connected, station, simulation.endpoint, failed)
         try:
             async with trio.open_nursery() as drivers:
                 for connector in station.connectors:

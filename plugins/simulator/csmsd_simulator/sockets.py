@@ -1,4 +1,4 @@
-"""Byte streams: TCP, TLS, and one that swallows pongs."""
+"""Byte streams: TCP, TLS, and what a WebSocket needs of them."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ async def open_stream(url: str, context: ssl.SSLContext | None) -> trio.abc.Stre
     return secure
 
 
-class Deaf(trio.abc.Stream):
-    """A stream on which no pong leaves."""
+class ClientStream(trio.abc.Stream):
+    """The stream below a WebSocket: ends with an error if it ends before it began, and may swallow pongs."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
+    def __init__(self, stream: trio.abc.Stream, *, swallows_pongs: bool = False) -> None:
+        self._stream, self._swallows_pongs = stream, swallows_pongs
+        self._has_begun = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Frames come one at a time: pongs are dropped."""
-        if data and data[0] == _PONG:
+        """Frames come one at a time."""
+        if self._swallows_pongs and data and data[0] == _PONG:
             await trio.lowlevel.checkpoint()
         else:
             await self._stream.send_all(data)
@@ -49,8 +50,12 @@ class Deaf(trio.abc.Stream):
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """See trio."""
-        return await self._stream.receive_some(max_bytes)
+        """ConnectionResetError if not a byte has come: trio-websocket would wait for the upgrade for ever."""
+        data = await self._stream.receive_some(max_bytes)
+        if not data and not self._has_begun:
+            raise ConnectionResetError("closed without an answer")
+        self._has_begun = True
+        return data
 
     async def aclose(self) -> None:
         """See trio."""

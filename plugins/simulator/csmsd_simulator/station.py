@@ -64,7 +64,7 @@ class SimulatedStation:
         chance: Random | None = None,
     ) -> None:
         self.id, self.settings, self.clock, self.quirks = settings.id, settings, clock, settings.quirks
-        self.tell = tell
+        self._told = tell
         self.chance = chance or Env().random
         self.firmware = settings.firmware
         self.is_operative = True
@@ -100,6 +100,11 @@ class SimulatedStation:
         self.power = Power(self)
         self.files = Files(self)
         self.key_ring = KeyRing(self)
+
+    def tell(self, sentence: str) -> None:
+        """Something has happened, for people and for the station's log."""
+        self.files.note(sentence)
+        self._told(sentence)
 
     def now(self) -> datetime:
         """What the station believes."""

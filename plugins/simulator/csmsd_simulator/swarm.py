@@ -42,6 +42,7 @@ class Tally:
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list[float]))  # by action
     errors: Counter[str] = field(default_factory=Counter[str])  # by action and cause
     refusals: Counter[str] = field(default_factory=Counter[str])  # connections
+    charged: set[str] = field(default_factory=set[str])
     stations: list[SimulatedStation] = field(default_factory=list[SimulatedStation])
 
     @property
@@ -58,8 +59,10 @@ class Tally:
         """Why this was no success."""
         never = wanted - sum(station.line.is_registered for station in self.stations)
         found = [f"{never} stations were never accepted"] if never else []
+        idle = wanted - never - len(self.charged)
+        found += [f"{idle} stations never charged: is their tag accepted?"] if idle else []
         found += [f"{count} times: {what}" for what, count in self.errors.most_common(10)]
-        found += [f"{count} connections failed: {why}" for why, count in self.refusals.most_common(5)]
+        found += [f"{count} connections: {why}" for why, count in self.refusals.most_common(5)]
         if self.undelivered:
             found.append(f"{self.undelivered} messages about transactions were not delivered")
         return found
@@ -107,22 +110,22 @@ async def _station(load: Load, endpoint: Endpoint, tally: Tally, clock: Clock, s
     station.line.traffic.answered = lambda action, seconds: tally.seconds[action].append(seconds)
     station.line.traffic.failed = lambda action, why: tally.errors.update([f"{action}: {why}"])
 
-    def refused(why: str) -> None:
+    def failed(why: str, _was_connected: bool) -> None:
         tally.refusals[why] += 1
 
     async with trio.open_nursery() as nursery:
         own = Endpoint(endpoint.url, endpoint.password, endpoint.ssl_context)
-        nursery.start_soon(keep_connected, station, own, refused)
+        nursery.start_soon(keep_connected, station, own, failed)
         with trio.move_on_after(load.seconds):
             await wait_until_online(station)
-            await _charge(load, station)
+            await _charge(load, tally, station)
         with trio.move_on_after(_FINISH_SECONDS):
             await finish(station)
         station.tell("done")
         nursery.cancel_scope.cancel()
 
 
-async def _charge(load: Load, station: SimulatedStation) -> None:
+async def _charge(load: Load, tally: Tally, station: SimulatedStation) -> None:
     connector = station.connectors[0]
     station.charging.plug_in(connector, Car.arriving(_HUGE_BATTERY_WH, 10, 22_000))
     station.charging.present(connector, load.tag)
@@ -130,6 +133,7 @@ async def _charge(load: Load, station: SimulatedStation) -> None:
     await trio.sleep(station.chance.uniform(0, pause))
     while True:
         if connector.transaction is not None and station.line.backlog < 2:  # a real one sends no faster than it can
+            tally.charged.add(station.id)
             station.metering.send(connector, connector.transaction, "Sample.Periodic")
         await trio.sleep(pause)
 

@@ -20,6 +20,7 @@ class Traffic:
     """How busy it is. Seconds; at the speed of the station's cars, not of the clock."""
 
     tags: tuple[str, ...] = ("SIMULATED",)
+    first_gap: float = 60.0  # at most so long until the first one comes
     shortest_gap: float = 60.0
     longest_gap: float = 900.0
     longest_stay: float = 4 * 3600.0
@@ -38,9 +39,11 @@ async def visit(station: SimulatedStation, connector: Connector, traffic: Traffi
     """One driver after the other, at one connector."""
     chance, speed = station.chance, station.settings.speed
     count = 0
+    gap = chance.uniform(0, traffic.first_gap)
     while traffic.sessions is None or count < traffic.sessions:
         count += 1
-        await trio.sleep(chance.uniform(traffic.shortest_gap, traffic.longest_gap) / speed)
+        await trio.sleep(gap / speed)
+        gap = chance.uniform(traffic.shortest_gap, traffic.longest_gap)
         await wait_until_online(station)
         await charge_once(station, connector, random_car(chance), chance.choice(traffic.tags), traffic.longest_stay)
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
 
-from csmsd_simulator.sockets import Deaf, open_stream
+from csmsd_simulator.sockets import ClientStream, open_stream
 from csmsd_simulator.station import SimulatedStation
 
 SUBPROTOCOL = "ocpp1.6"
@@ -72,9 +72,11 @@ class SocketWire:
 
 
 async def keep_connected(
-    station: SimulatedStation, endpoint: Endpoint, refused: Callable[[str], None] = lambda _: None
+    station: SimulatedStation,
+    endpoint: Endpoint,
+    failed: Callable[[str, bool], None] = lambda _why, _was_connected: None,
 ) -> None:
-    """Connect and serve, again and again, until cancelled; `refused` hears of each failure, in one sentence."""
+    """Connect and serve, again and again, until cancelled; `failed` hears why, and whether there was a connection."""
 
     def change_password(password: str) -> None:
         endpoint.password = password
@@ -87,10 +89,11 @@ async def keep_connected(
         try:
             await _serve(station, endpoint)
             station.tell("disconnected")
+            failed("the connection has ended", True)
         except* (OSError, HandshakeError, ConnectionClosed, trio.TooSlowError, trio.BrokenResourceError) as group:
             sentence = _sentence(_first(group))
             station.tell(f"no connection to {endpoint.url}: {sentence}")
-            refused(sentence)
+            failed(sentence, False)
         if trio.current_time() - began > _LONGEST_PAUSE:
             pause = _FIRST_PAUSE
         await trio.sleep(pause * station.chance.uniform(0.75, 1.25))
@@ -131,9 +134,10 @@ async def _serve(station: SimulatedStation, endpoint: Endpoint) -> None:
 async def _upgrade(
     nursery: trio.Nursery, stream: trio.abc.Stream, station: SimulatedStation, endpoint: Endpoint
 ) -> WebSocketConnection:
+    layer = ClientStream(stream, swallows_pongs=station.quirks.no_pong)
     return await wrap_client_stream(
         nursery,
-        cast(trio.SocketStream, Deaf(stream) if station.quirks.no_pong else stream),  # any stream will do
+        cast(trio.SocketStream, layer),  # any stream will do
         urlsplit(endpoint.url).netloc.rpartition("@")[2],
         endpoint.resource_of(station.id),
         subprotocols=None if station.quirks.no_subprotocol else [SUBPROTOCOL],
@@ -161,7 +165,10 @@ async def _receive_all(socket: WebSocketConnection, station: SimulatedStation) -
 
 
 def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return _first(group.exceptions[0])
+    return error
 
 
 def _sentence(error: BaseException) -> str:
