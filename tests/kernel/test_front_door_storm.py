@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from csmsd._kernel.transport.link import WireLimits
+from csmsd._kernel.transport.reactor import SLOW
 from tests.kernel.conftest import TEXT, House, OpenHouse, Peer, client_frame, upgrade_request
 
 ABORTS = 2000
@@ -87,4 +88,5 @@ async def test_two_thousand_aborted_connects_leave_nothing_while_stations_are_an
         assert tasks() <= baseline[0]
     assert len(os.listdir("/proc/self/fd")) <= baseline[1]
     assert used < 2 << 20
-    assert not caplog.records, "strangers cannot fill the log"
+    strange = [record for record in caplog.records if record.msg != SLOW]  # that is about stations that were let in
+    assert not strange, "strangers cannot fill the log"

@@ -42,6 +42,9 @@ def _of_actions(house: House) -> Iterator[Metric]:
 
 def _of_storage(house: House) -> Iterator[Metric]:
     statistics = house.database.statistics
+    slow = house.slow_messages
+    yield Metric("slow_messages_total", "Messages that held up everybody for over 1 ms", slow.count, type="counter")
+    yield Metric("slow_message_seconds_max", "The longest of them", slow.slowest)
     yield Metric("store_available", "1 while csmsd can store", float(house.store.is_available))
     yield Metric("store_queue", "Writes waiting for their commit", house.database.depth)
     yield Metric("store_commits_total", "Database transactions committed", statistics.batches, type="counter")

@@ -36,6 +36,7 @@ from csmsd._kernel.registry import Registry
 from csmsd._kernel.retention import Retention
 from csmsd._kernel.shelter import open_shelter
 from csmsd._kernel.silence import close_silent
+from csmsd._kernel.slowness import SlowMessages
 from csmsd._kernel.stationbook import StationBook
 from csmsd._kernel.stationstates import StationStates
 from csmsd._kernel.storage import migrate
@@ -120,6 +121,7 @@ class House(Host):
         self.hook_set.enable(self.authenticator, "kernel", Terms(config.limits.hook_timeout, is_critical=True))
         self.throttle = Throttle(config.limits, trio.current_time)
         self.door = self._make_door()
+        self.slow_messages = SlowMessages(trio.current_time)
         self.listeners: dict[str, socket.socket] = {}
         self.tls_contexts: dict[str, ssl.SSLContext | None] = {}  # backends look them up for each connection
         self._is_open = False
@@ -279,7 +281,7 @@ def make_backend(house: House, contexts: Mapping[str, ssl.SSLContext | None]) ->
     if transport == "reactor":
         from csmsd._kernel.transport.reactor import Reactor
 
-        return Reactor(house.door, house.pool, house.wheel, contexts, limits)
+        return Reactor(house.door, house.pool, house.wheel, contexts, limits, report_slow=house.slow_messages)
     from csmsd._kernel.transport.trio_ws import TrioWebSocket
 
     return TrioWebSocket(house.door, contexts, limits)

@@ -33,9 +33,12 @@ LOBBY_BATCH: Final = 16  # ... of them guests, whose handshakes are dear
 DEFAULT_LIMITS = WireLimits()
 
 
+SLOW: Final = "%s: handling one message took %.1f ms in which no other station was served"
+
+
 def log_slow(station_id: str, seconds: float) -> None:
     """What is done about a plain function that held up everybody, unless told otherwise."""
-    log.warning("%s: handling one message took %.1f ms in which no other station was served", station_id, seconds * 1e3)
+    log.warning(SLOW, station_id, seconds * 1e3)
 
 
 class Reactor:
