@@ -170,6 +170,8 @@ def trigger_message(station: SimulatedStation, request: messages.TriggerMessage)
     action = _trigger(station, request, connectors)
     if action is None:
         return Status("NotImplemented")
+    message = request.requested_message
+    station.line.asked_for |= {message, f"Signed{message}"} | ({"SignCertificate"} if "Sign" in message else set())
     station.clock.after(0, action)
     return Status("Accepted")
 

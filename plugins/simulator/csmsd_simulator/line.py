@@ -87,7 +87,8 @@ class Line:
     def __init__(
         self, name: str, clock: Clock, quirks: Quirks, on_command: Callable[[Call], Answer], retry: RetryRule
     ) -> None:
-        self.is_registered = False  # until then nothing but BootNotification leaves
+        self.is_registered = False
+        self.asked_for: set[str] = set()  # actions that may be sent all the same (BOOT-21)
         self.traffic = Traffic()
         self._name, self._clock, self._quirks, self._on_command, self._retry = name, clock, quirks, on_command, retry
         self._wire: Wire | None = None
@@ -114,12 +115,14 @@ class Line:
         return len(self._durable)
 
     def call(self, action: str, build: Callable[[], msgspec.Struct], done: Done = _nothing) -> None:
-        """Send a CALL; without a connection there is no answer."""
-        item = Outgoing(next(self._numbers), action, build, done, is_durable=False)
-        if self._wire is None:
+        """Send a CALL; without a connection, or while it must not be sent, there is no answer."""
+        may_be_sent = self.is_registered or action == BOOT or action in self.asked_for
+        if self._wire is None or not may_be_sent:
             self._clock.after(0, lambda: done(None))
             return
-        self._ordinary.append(item)
+        if action == BOOT:
+            self.asked_for.clear()
+        self._ordinary.append(Outgoing(next(self._numbers), action, build, done, is_durable=False))
         self._pump()
 
     def deliver(self, action: str, build: Callable[[], msgspec.Struct], done: Done = _nothing) -> None:
@@ -213,12 +216,7 @@ class Line:
             self._send(frame_of(self._quirks, another, item.action, item.payload))
 
     def _next(self) -> Outgoing | None:
-        if not self.is_registered:
-            boot = next((item for item in self._ordinary if item.action == BOOT), None)
-            if boot is not None:
-                self._ordinary.remove(boot)
-            return boot
-        durable = self._durable[0] if self._durable else None
+        durable = self._durable[0] if self._durable and self.is_registered else None
         if durable is not None and durable.not_before > self._clock.monotonic():
             durable = None  # its retry comes by a timer; others may pass
         if self._ordinary and (durable is None or self._ordinary[0].number < durable.number):

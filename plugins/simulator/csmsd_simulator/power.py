@@ -34,8 +34,8 @@ class Power:
     def fail(self) -> None:
         """The power goes, without a word; transactions end when it is back (reason PowerLoss)."""
         station = self._station
-        for connector in station.connectors:
-            station.metering.advance(connector)
+        station.line.cut()
+        station.line.disconnect()  # at once: not a word leaves any more
         station.charging.stop_all("PowerLoss")
         self._off()
 

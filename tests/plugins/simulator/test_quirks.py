@@ -7,12 +7,15 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from csmsd.errors import ConfigError
+from csmsd.ocpp.frames import Call
 from csmsd_simulator import Quirks, parse_quirks
 from csmsd_simulator.car import Car
+from csmsd_simulator.messages import Status
 from csmsd_simulator.quirks import NAMES, lines_of_help
 from tests.plugins.simulator.conftest import TAG, Site, charge, core_of
 
@@ -168,3 +171,61 @@ async def test_a_hasty_reset_still_delivers_its_stop(site: Site) -> None:
     await site.command("CP-1", "Reset", b'{"type":"Hard"}')
     await trio.sleep(60)
     assert [each.is_stopped for each in await site.transactions()] == [True]
+
+
+async def test_a_lost_start_leaves_only_the_stop(site: Site) -> None:
+    station = await site.station("lost-start")
+    await charge(station, 600)
+    assert sent(site, "StartTransaction") == []
+    assert len(sent(site, "StopTransaction")) == 1
+
+
+def set_profile(limit: float, unit: str = "W", level: int = 0) -> Call:
+    schedule = {"chargingRateUnit": unit, "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}]}
+    profile = {
+        "chargingProfileId": 1,
+        "stackLevel": level,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Relative",
+        "chargingSchedule": schedule,
+    }
+    payload = {"connectorId": 1, "csChargingProfiles": profile}
+    return Call("x", "SetChargingProfile", msgspec.Raw(json.dumps(payload).encode()))
+
+
+@pytest.mark.parametrize(
+    ("quirk", "call", "status", "power"),
+    [
+        ("unknown-fields", set_profile(7000, level=3), "Accepted", 7000),
+        ("one-stack-level", set_profile(7000, level=1), "Rejected", 22_000),
+        ("watts-only", set_profile(10, "A"), "Rejected", 22_000),
+        ("rejects-zero-limit", set_profile(0), "Rejected", 22_000),
+        ("ignores-limits", set_profile(7000), "Accepted", 22_000),
+        ("limit-steps=6", set_profile(17, "A"), "Accepted", 12 * 690),
+        ("zero-ends", set_profile(0), "Accepted", 0),
+    ],
+)
+async def test_limits_are_obeyed_as_such_stations_do(
+    site: Site, quirk: str, call: Call, status: str, power: int
+) -> None:
+    site.is_judging = False
+    station = await site.station(quirk)
+    connector = station.connectors[0]
+    station.charging.plug_in(connector, Car.arriving(80_000, 10, 22_000))
+    station.charging.present(connector, TAG)
+    await trio.sleep(120)
+    assert station.desk.answer(call) == Status(status)
+    await trio.sleep(20)
+    assert connector.meter.power_w == power
+    assert (connector.transaction is None) is (quirk == "zero-ends")
+
+
+async def test_configuration_is_told_as_such_stations_do(site: Site) -> None:
+    silent = await site.station("no-full-configuration")
+    everything = Call("x", "GetConfiguration", msgspec.Raw(b"{}"))
+    assert silent.desk.answer(everything) is None
+    one = Call("x", "GetConfiguration", msgspec.Raw(b'{"key":["AuthorizationKey"]}'))
+    assert b'"value"' not in msgspec.json.encode(silent.desk.answer(one))
+    chatty = await site.station("shows-password", station_id="CP-2")
+    chatty.configuration.put("AuthorizationKey", "0123456789abcdef")
+    assert b"0123456789abcdef" in msgspec.json.encode(chatty.desk.answer(one))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 import trio
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from csmsd.ocpp.encoding import encode_payload
 from csmsd.ocpp.frames import Call
+from csmsd.station import StationRecord
 from csmsd_simulator import SimulatedStation
 from csmsd_simulator.car import Car
 from csmsd_simulator.line import Refusal
@@ -261,3 +268,63 @@ async def test_a_command_that_makes_no_sense_gets_a_callerror(site: Site) -> Non
     broken = station.desk.answer(Call("x", "Reset", msgspec.Raw(b'{"type":"Gently"}')))
     assert isinstance(broken, Refusal)
     assert broken.code == "FormationViolation"
+
+
+@pytest.mark.req("BOOT-21")
+async def test_a_pending_station_sends_what_it_is_asked_for_and_nothing_else(site: Site) -> None:
+    await site.csms.host.stations.register(StationRecord("CP-7", registration="Pending"))
+    station = await site.station(station_id="CP-7")
+    assert await ask(site, station, "TriggerMessage", requestedMessage="StatusNotification", connectorId=1) == {
+        "status": "Accepted"
+    }
+    station.registration.heartbeat()
+    await trio.sleep(5)
+    assert actions_sent(site) == ["BootNotification", "StatusNotification"]
+
+
+async def test_certificates_are_installed_listed_and_deleted(site: Site) -> None:
+    station = await site.station()
+    root = trustme.CA().cert_pem.bytes().decode()
+    kind = "CentralSystemRootCertificate"
+    assert await ask(site, station, "GetInstalledCertificateIds", certificateType=kind) == {"status": "NotFound"}
+    installed = await ask(site, station, "InstallCertificate", certificateType=kind, certificate=root)
+    assert installed == {"status": "Accepted"}
+    broken = await ask(site, station, "InstallCertificate", certificateType=kind, certificate="nonsense")
+    assert broken == {"status": "Rejected"}
+    listed = await ask(site, station, "GetInstalledCertificateIds", certificateType=kind)
+    (names,) = listed["certificateHashData"]
+    assert await ask(site, station, "DeleteCertificate", certificateHashData=names) == {"status": "Accepted"}
+    assert await ask(site, station, "DeleteCertificate", certificateHashData=names) == {"status": "NotFound"}
+
+
+async def test_a_certificate_is_asked_for_and_must_fit_the_key(site: Site) -> None:
+    station = await site.station()
+    trigger = "SignChargePointCertificate"
+    assert await ask(site, station, "ExtendedTriggerMessage", requestedMessage=trigger) == {"status": "Accepted"}
+    (csr_text,) = [frame[3]["csr"] for frame in map(json.loads, site.sent) if frame[2] == "SignCertificate"]
+    csr = x509.load_pem_x509_csr(csr_text.encode())
+    assert csr.is_signature_valid
+    now, key = datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
+    chains: list[str] = []
+    for public_key in (key.public_key(), csr.public_key()):
+        builder = x509.CertificateBuilder(csr.subject, csr.subject, public_key, 7, now, now + timedelta(days=1))
+        chains.append(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode())
+    assert await ask(site, station, "CertificateSigned", certificateChain=chains[0]) == {"status": "Rejected"}
+    assert "SecurityEventNotification" in actions_sent(site)
+    assert await ask(site, station, "CertificateSigned", certificateChain=chains[1]) == {"status": "Accepted"}
+    assert site.complaints() == []
+
+
+@pytest.mark.parametrize("is_elliptic", [True, False])
+async def test_signatures_of_firmware_are_really_checked(site: Site, is_elliptic: bool) -> None:
+    station = await site.station()
+    now, content = datetime.now(UTC), b"firmware"
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "vendor")])
+    key: Any = ec.generate_private_key(ec.SECP256R1()) if is_elliptic else rsa.generate_private_key(65537, 2048)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, now, now + timedelta(days=1))
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    how = (ec.ECDSA(hashes.SHA256()),) if is_elliptic else (padding.PKCS1v15(), hashes.SHA256())
+    signature = base64.b64encode(key.sign(content, *how)).decode()
+    assert station.key_ring.is_genuine(pem, signature, content)
+    assert not station.key_ring.is_genuine(pem, signature, content + b"!")
+    assert not station.key_ring.is_genuine("nonsense", signature, content)

@@ -89,7 +89,10 @@ async def test_a_power_cut_ends_transactions_and_the_station_boots_again(site: S
     station.charging.plug_in(connector, Car())
     station.charging.present(connector, TAG)
     await trio.sleep(600)
+    stops = sum(b"StopTransaction" in message for message in site.sent)
     station.power.fail()
+    await trio.sleep(1)
+    assert sum(b"StopTransaction" in message for message in site.sent) == stops, "there is no power to say anything"
     await trio.sleep(60)
     last = (await site.transactions())[-1]
     assert (last.is_stopped, last.reason) == (True, "PowerLoss")
