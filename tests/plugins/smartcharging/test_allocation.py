@@ -92,10 +92,12 @@ class Station:
 class World:
     """The site as it is, and the site as csmsd sees it."""
 
-    def __init__(self, limit: int, stations: list[Member], strategy: Any) -> None:
+    def __init__(self, limit: int, stations: list[Member], strategy: Any, begin: Any = None) -> None:
         self.limit, self.members, self.strategy = limit, stations, strategy
-        self.reality = {each.station_id: Station(each.maximum) for each in stations}
-        self.seen = {each.station_id: Holding(each.maximum) for each in stations}
+        confirmed = [each.maximum for each in stations] if begin is None else begin
+        pairs = list(zip(stations, confirmed, strict=False))
+        self.reality = {each.station_id: Station(amount) for each, amount in pairs}
+        self.seen = {each.station_id: Holding(amount) for each, amount in pairs}
         self.before: dict[str, int | None] = {}
         self.has_settled = False
 
@@ -151,8 +153,12 @@ STATIONS = st.lists(
 )
 
 
-def run(limit: int, drawn: list[tuple[int, int, int, int]], strategy: Any, steps: list[tuple[str, int]]) -> None:
-    world = World(limit, [Member(f"CP-{index}", *each) for index, each in enumerate(drawn)], strategy)
+BEGIN = st.none() | st.lists(st.integers(0, 100), min_size=4, max_size=4)  # what they have accepted before
+Steps = list[tuple[str, int]]
+
+
+def run(limit: int, drawn: list[tuple[int, int, int, int]], strategy: Any, steps: Steps, begin: Any) -> None:
+    world = World(limit, [Member(f"CP-{index}", *each) for index, each in enumerate(drawn)], strategy, begin)
     world.balance()
     world.check()
     for kind, index in steps:
@@ -163,22 +169,22 @@ def run(limit: int, drawn: list[tuple[int, int, int, int]], strategy: Any, steps
 
 
 @pytest.mark.req("SCA-19")
-@given(st.integers(0, 700), STATIONS, STRATEGIES, STEPS)
+@given(st.integers(0, 700), STATIONS, STRATEGIES, STEPS, BEGIN)
 @settings(max_examples=300, deadline=None)
 def test_once_kept_the_limit_is_kept_at_every_moment(
-    limit: int, drawn: list[tuple[int, int, int, int]], strategy: Any, steps: list[tuple[str, int]]
+    limit: int, drawn: list[tuple[int, int, int, int]], strategy: Any, steps: Steps, begin: Any
 ) -> None:
-    run(limit, drawn, strategy, steps)
+    run(limit, drawn, strategy, steps, begin)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-@given(st.integers(0, 700), STATIONS, STRATEGIES, STEPS)
+@given(st.integers(0, 700), STATIONS, STRATEGIES, STEPS, BEGIN)
 @settings(max_examples=10_000, deadline=None)
 def test_ten_thousand_sites_keep_their_limits(
-    limit: int, drawn: list[tuple[int, int, int, int]], strategy: Any, steps: list[tuple[str, int]]
+    limit: int, drawn: list[tuple[int, int, int, int]], strategy: Any, steps: Steps, begin: Any
 ) -> None:
-    run(limit, drawn, strategy, steps)
+    run(limit, drawn, strategy, steps, begin)
 
 
 @given(st.integers(0, 700), STATIONS, STRATEGIES)

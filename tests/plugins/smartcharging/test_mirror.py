@@ -14,7 +14,13 @@ from trio.testing import MockClock
 
 from csmsd.ocpp.frames import CallError
 from csmsd.testing import open_test_csms
-from csmsd_core import ChargingProfile, RemoteStartTransaction, RemoteStartTransactionResponse
+from csmsd_core import (
+    ChargingProfile,
+    RemoteStartTransaction,
+    RemoteStartTransactionResponse,
+    StopTransaction,
+    StopTransactionResponse,
+)
 from csmsd_smartcharging import Query, SetChargingProfileResponse, SmartChargingPlugin
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -123,6 +129,21 @@ async def test_a_tx_profile_without_an_id_belongs_to_what_runs_there(
     assert (held.transaction_id, held.profile.transaction_id) == (transaction, None)
     await site.stop(transaction)
     assert site.ids == []
+
+
+@pytest.mark.req("TX-29", "SC-25")
+async def test_a_stop_that_comes_late_takes_nothing_that_is_newer(
+    site: Any, autojump_clock: MockClock, profile: Profile
+) -> None:
+    transaction = await site.start(1)
+    stopped_at = site.now
+    site.plugin.running.ended(await site.core.transactions.find(transaction))
+    await trio.sleep(60)
+    await site.set(1, profile(1, TX))  # the station knows a transaction that csmsd does not know yet
+    stop = StopTransaction(transaction, 1000, stopped_at)
+    await site.station.send("StopTransaction", stop, StopTransactionResponse)
+    await trio.sleep(1)
+    assert site.ids == [1]
 
 
 @pytest.mark.req("SC-21")

@@ -188,6 +188,7 @@ class Advisor(Plugin[Any]):
     @hookimpl
     async def charging_profile_for(self, station: Station, transaction: Transaction) -> ChargingProfile | None:
         self.asked.append(transaction.id)
+        await trio.sleep(0.5)
         if transaction.id_tag == "GUEST":
             return None
         return ChargingProfile(9, 0, "TxProfile", "Relative", schedule((0, 11)))
@@ -224,6 +225,19 @@ async def test_a_start_from_an_offline_queue_gets_none(advised: Any, autojump_cl
     await advised.station.send("StartTransaction", request, StartTransactionResponse)
     await trio.sleep(1)
     assert (asked_for(advised), advised.ids) == ([], [])
+
+
+@pytest.mark.req("TX-11")
+async def test_a_transaction_that_was_succeeded_meanwhile_gets_none(advised: Any, autojump_clock: MockClock) -> None:
+    first = StartTransaction(1, "CARD", 0, advised.now - timedelta(seconds=60))
+    await advised.station.send("StartTransaction", first, StartTransactionResponse)
+    await trio.sleep(0.3)
+    second = await advised.start(1)
+    await trio.sleep(1)
+    (held,) = advised.plugin.mirror.of_station("CP-1")
+    assert (len(asked_for(advised)), held.transaction_id) == (2, second)
+    sent = [each for each in advised.station.calls if each.action == "SetChargingProfile"]
+    assert len(sent) == 1
 
 
 @pytest.mark.req("TX-11")
