@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -135,7 +136,7 @@ def demo(seconds: float | None) -> None:
     from csmsd_simulator.demo import run_demo
 
     with failures_as_sentences():
-        run_demo(Config().plugins, seconds)
+        run_demo(Config().plugins, math.inf if seconds is None else seconds)
 
 
 @click.command()

@@ -39,13 +39,13 @@ _SITE: Sequence[tuple[str, int, int, Quirks]] = (
 )
 
 
-def run_demo(plugins: Sequence[Any], seconds: float | None) -> None:
+def run_demo(plugins: Sequence[Any], seconds: float) -> None:
     """Until it is interrupted, or for so many seconds."""
     with tempfile.TemporaryDirectory(prefix="csmsd-demo-") as folder:
         trio.run(_demo, Path(folder), plugins, seconds)
 
 
-async def _demo(folder: Path, plugins: Sequence[Any], seconds: float | None) -> None:
+async def _demo(folder: Path, plugins: Sequence[Any], seconds: float) -> None:
     listen = Listen(ocpp=_free("127.0.0.1:9000"), http=_free("127.0.0.1:8080"))
     config = Config(plugins=tuple(plugins), data_dir=folder, listen=listen, log_level="error")
     set_up_logging(config)
@@ -53,8 +53,7 @@ async def _demo(folder: Path, plugins: Sequence[Any], seconds: float | None) -> 
         simulations = [await _settle(csms, *each) for each in _SITE]
         await _let_drivers_in(csms)
         click.echo(_greeting(csms, folder))
-        with trio.move_on_after(float("inf") if seconds is None else seconds):
-            await run_until_interrupted(*simulations)
+        await run_until_interrupted(*simulations, seconds=seconds)
 
 
 async def _settle(csms: Host, station_id: str, connectors: int, power: int, quirks: Quirks) -> Simulation:

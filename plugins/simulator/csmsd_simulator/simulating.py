@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -45,27 +46,36 @@ def teller(station_id: str) -> Callable[[str], None]:
     return tell
 
 
-async def run_until_interrupted(*simulations: Simulation) -> None:
-    """Simulate until SIGINT or SIGTERM, or until all drivers have been there; then end transactions and leave."""
+async def run_until_interrupted(*simulations: Simulation, seconds: float = math.inf) -> None:
+    """Simulate until SIGINT or SIGTERM, for so many seconds, or until all drivers have been there.
+
+    Then transactions end and are told, if that is possible soon; a second signal does not wait for that.
+    """
+    clock, stop = Clock(), trio.Event()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
 
             async def obey() -> None:
                 async for _ in signals:
-                    nursery.cancel_scope.cancel()
-                    return
+                    if stop.is_set():
+                        nursery.cancel_scope.cancel()
+                    stop.set()
+
+            async def watch_the_time() -> None:
+                await trio.sleep(seconds)
+                stop.set()
 
             nursery.start_soon(obey)
-            clock = Clock()
+            nursery.start_soon(watch_the_time)
             nursery.start_soon(clock.run)
             async with trio.open_nursery() as stations:
                 for each in simulations:
-                    stations.start_soon(simulate, each, clock, teller(each.settings.id))
+                    stations.start_soon(simulate, each, clock, teller(each.settings.id), stop)
             nursery.cancel_scope.cancel()
 
 
-async def simulate(simulation: Simulation, clock: Clock, tell: Callable[[str], None]) -> None:
-    """One station, until all its drivers have been there; GaveUp if it is never let in."""
+async def simulate(simulation: Simulation, clock: Clock, tell: Callable[[str], None], stop: trio.Event) -> None:
+    """One station, until all its drivers have been there, or `stop`; GaveUp if it is never let in."""
     station = build_station(simulation.settings, clock, tell=tell)
     for name, value in simulation.keys:
         station.configuration.put(name, value)
@@ -80,14 +90,19 @@ async def simulate(simulation: Simulation, clock: Clock, tell: Callable[[str], N
     async with trio.open_nursery() as nursery:
         station.files.transfer = Transfers(nursery).start
         nursery.start_soon(keep_connected, station, simulation.endpoint, failed)
-        try:
+        with trio.CancelScope() as visits:
+            nursery.start_soon(_cancel_at, stop, visits)
             async with trio.open_nursery() as drivers:
                 for connector in station.connectors:
                     drivers.start_soon(visit, station, connector, simulation.traffic)
-        finally:
-            with trio.move_on_after(_GOODBYE_SECONDS, shield=True):
-                await finish(station)
+        with trio.move_on_after(_GOODBYE_SECONDS):
+            await finish(station)
         nursery.cancel_scope.cancel()
+
+
+async def _cancel_at(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
 
 
 async def finish(station: SimulatedStation) -> None:

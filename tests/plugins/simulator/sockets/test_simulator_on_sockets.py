@@ -64,13 +64,20 @@ async def transactions(csms: Host) -> list[Transaction]:
     return list(await core.transactions.list(TransactionFilter()))
 
 
-async def run_station(simulation: Simulation) -> list[str]:
-    """Let all drivers have been there; what happened."""
+async def run_station(simulation: Simulation, stop_after: float = PATIENCE) -> list[str]:
+    """Let all drivers have been there, or end it; what happened."""
+    stop = trio.Event()
+
+    async def end() -> None:
+        await trio.sleep(stop_after)
+        stop.set()
+
     story: list[str] = []
     clock = Clock()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clock.run)
-        await simulate(simulation, clock, story.append)
+        nursery.start_soon(end)
+        await simulate(simulation, clock, story.append, stop)
         nursery.cancel_scope.cancel()
     return story
 
@@ -84,6 +91,14 @@ async def test_a_station_charges_over_a_websocket(tmp_path: Path) -> None:
         assert all(each.is_stopped and (each.energy_wh or 0) > 0 for each in found)
         assert any("BootNotification: Accepted" in line for line in story)
         assert await csms.journal.deviations() == []
+
+
+async def test_transactions_end_before_an_interrupted_station_leaves(tmp_path: Path) -> None:
+    async with running(tmp_path) as csms:
+        simulation = Simulation(StationSettings("CP-1"), Endpoint(csms.ocpp_urls[0]), replace(QUICK, first_gap=0.1))
+        await run_station(simulation, stop_after=4)
+        found = await transactions(csms)
+        assert [(each.is_stopped, each.reason) for each in found] == [(True, "Local")] * 2
 
 
 async def test_a_station_shows_its_password_over_tls(tmp_path: Path) -> None:
