@@ -9,13 +9,16 @@ from typing import get_args
 import click
 import msgspec
 
-from csmsd.cli.call import print_warnings
+from csmsd.cli.call import Answered, print_warnings
 from csmsd.cli.failure import Failure
 from csmsd.cli.output import Output
 from csmsd.cli.remote import takes_server
 from csmsd.client import ApiClient, segment
+from csmsd_security.authority import KEY_TYPES
 from csmsd_security.jobs import STARTED
-from csmsd_security.messages import LogType
+from csmsd_security.messages import CertificateHashData, CertificateUse, LogType
+
+PEM_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class EventLine(msgspec.Struct, frozen=True):
@@ -29,6 +32,31 @@ class EventLine(msgspec.Struct, frozen=True):
     is_critical: bool
     tech_info: str | None = None
     acknowledged_at: datetime | None = None
+
+
+class CertificateLine(msgspec.Struct, frozen=True):
+    """A certificate as the API shows it."""
+
+    id: str
+    station_id: str
+    state: str
+    subject: str
+    serial_number: str
+    reason: str
+    not_after: datetime | None = None
+
+
+class _Pem(msgspec.Struct, frozen=True):
+    pem: str
+
+
+class _Status(msgspec.Struct, frozen=True):
+    status: str
+
+
+class _Installed(msgspec.Struct, frozen=True):
+    use: str
+    hash_data: CertificateHashData
 
 
 class _Started(msgspec.Struct, frozen=True):
@@ -120,7 +148,7 @@ def get_log(
 @security.command("update-signed")
 @click.argument("station_id", metavar="STATION")
 @click.argument("location", metavar="URL")
-@click.option("--certificate", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="PEM.")
+@click.option("--certificate", type=PEM_FILE, required=True, help="PEM.")
 @click.option("--signature", required=True, metavar="BASE64", help="Of the whole file; @FILE reads it from a file.")
 @click.option("--retrieve-at", callback=_moment, metavar="WHEN", help="Not before. [now]")
 @click.option("--install-at", callback=_moment, metavar="WHEN", help="Not before.")
@@ -145,6 +173,99 @@ def update_signed(
     }
     answer = client.post(f"/stations/{segment(station_id)}/signed-update", body, timeout=None)
     _print_started(output, station_id, answer)
+
+
+@security.command("certificates")
+@click.option("--station", metavar="STATION", help="Only of this station.")
+@takes_server
+def list_certificates(client: ApiClient, output: Output, station: str | None) -> None:
+    """List stations' certificates, newest first."""
+    output.rows(
+        client.items("/security/certificates", station=station),
+        CertificateLine,
+        (
+            ("id", lambda row: row.id),
+            ("station", lambda row: row.station_id),
+            ("state", lambda row: row.state),
+            ("subject", lambda row: row.subject),
+            ("serial number", lambda row: row.serial_number),
+            ("ends", lambda row: row.not_after),
+            ("remarks", lambda row: row.reason),
+        ),
+        "no certificates",
+    )
+
+
+@security.group("ca")
+def ca() -> None:
+    """The built-in certificate authority, and chains signed elsewhere."""
+
+
+@ca.command("init")
+@click.option("--type", "kind", type=click.Choice(KEY_TYPES), default="ecdsa", help="Of its key. [ecdsa]")
+@takes_server
+def init_authority(client: ApiClient, output: Output, kind: str) -> None:
+    """Make the built-in authority; its key stays on the server."""
+    answer = client.post("/security/authority", {"type": kind})
+    output.record(answer, lambda: msgspec.json.decode(answer, type=_Pem).pem)
+
+
+@ca.command("sign")
+@click.argument("certificate_id", metavar="ID")
+@click.argument("chain", type=PEM_FILE)
+@takes_server
+def upload_chain(client: ApiClient, output: Output, certificate_id: str, chain: Path) -> None:
+    """Send the station of request ID the CHAIN (PEM, leaf first) that was signed elsewhere."""
+    path = f"/security/certificates/{segment(certificate_id)}/chain"
+    answer = client.post(path, {"chain": chain.read_text()}, timeout=None)
+    line = msgspec.json.decode(answer, type=CertificateLine)
+    output.record(answer, lambda: f"{line.station_id}: its certificate is {line.state}")
+
+
+@ca.command("revoke")
+@click.argument("certificate_id", metavar="ID")
+@takes_server
+def revoke_certificate(client: ApiClient, output: Output, certificate_id: str) -> None:
+    """Revoke a certificate: it opens no connection any more."""
+    answer = client.post(f"/security/certificates/{segment(certificate_id)}/revoke", {})
+    output.record(answer, lambda: f"certificate {certificate_id} is revoked")
+
+
+@security.command("install-cert")
+@click.argument("station_id", metavar="STATION")
+@click.argument("use", type=click.Choice(get_args(CertificateUse)))
+@click.argument("certificate", type=PEM_FILE)
+@takes_server
+def install_certificate(client: ApiClient, output: Output, station_id: str, use: str, certificate: Path) -> None:
+    """Install the root CERTIFICATE (PEM) in STATION."""
+    body = {"certificateType": use, "certificate": certificate.read_bytes().decode()}
+    _call(client, output, station_id, "InstallCertificate", body)
+
+
+@security.command("delete-cert")
+@click.argument("station_id", metavar="STATION")
+@click.argument("serial_number", metavar="SERIAL")
+@takes_server
+def delete_certificate(client: ApiClient, output: Output, station_id: str, serial_number: str) -> None:
+    """Delete the root certificate with this serial number, as STATION has reported it."""
+    items = client.items(f"/stations/{segment(station_id)}/security/installed")
+    lines = [msgspec.json.decode(item, type=_Installed) for item in items]
+    found = [line for line in lines if line.hash_data.serial_number.casefold() == serial_number.casefold()]
+    if len(found) != 1:
+        raise Failure(f"{station_id} has reported {len(found)} certificates with the serial number {serial_number}")
+    body = {"certificateHashData": msgspec.to_builtins(found[0].hash_data)}
+    _call(client, output, station_id, "DeleteCertificate", body)
+
+
+def _call(client: ApiClient, output: Output, station_id: str, action: str, body: object) -> None:
+    answer = client.post(f"/stations/{segment(station_id)}/commands/{action}", body, timeout=None)
+    answered = msgspec.json.decode(answer, type=Answered)
+    if not output.is_json:
+        print_warnings(answered.warnings)
+    status = msgspec.json.decode(answered.result, type=_Status).status
+    if status != "Accepted":
+        raise Failure(f"{station_id} answered {status}")
+    output.record(answer, lambda: f"{station_id} has accepted {action}")
 
 
 def _print_started(output: Output, station_id: str, answer: msgspec.Raw) -> None:

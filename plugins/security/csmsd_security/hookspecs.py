@@ -74,6 +74,19 @@ def signed_firmware_status_notification(
     raise AssertionError
 
 
+# Decisions: questions with a safe answer.
+
+
+@hookspec()
+async def issue_certificate(station: Station, csr_pem: str) -> str | None:
+    """Asked for a certificate when a station's request is in order and has been confirmed (SEC-52).
+
+    Return the PEM chain, leaf first, without the root, or None to leave it to the next plugin; the built-in CA comes
+    last, if there is one. If you raise or are slow you are passed over; if nobody answers the operator is told and the
+    station gets none (SEC-57). Called once for a request.
+    """
+
+
 # Facts: they have happened and are stored; delivered at least once, in order for each station.
 
 

@@ -236,4 +236,5 @@ def _new(row: NewJob) -> dict[str, Any]:
 
 
 def _job_of(fields: dict[str, Any]) -> Job:
-    return Job(**(fields | {"request": msgspec.Raw(fields["request"].encode())}))
+    fields["request"] = msgspec.Raw(fields["request"].encode())
+    return Job(**fields)

@@ -18,11 +18,17 @@ from csmsd.station import Arrival, Station
 from csmsd_core import CorePlugin
 from csmsd_security import cli, facts, hookspecs, log_rules, messages, tables, triggers
 from csmsd_security.actions import ACTIONS
-from csmsd_security.commands import COMMANDS
+from csmsd_security.authority import Authority, KeyType, Root
+from csmsd_security.certificates import Certificates
+from csmsd_security.commands import COMMANDS, EXTENDED_TRIGGER_MESSAGE
 from csmsd_security.config import SecurityConfig
 from csmsd_security.events import SecurityEvents
+from csmsd_security.installed import InstalledCertificates
 from csmsd_security.jobs import Jobs
 from csmsd_security.triggers import Triggers
+
+DAY = 86_400.0  # seconds
+RENEW = messages.ExtendedTriggerMessage("SignChargePointCertificate")
 
 
 class SecurityPlugin(Plugin[SecurityConfig]):
@@ -43,6 +49,9 @@ class SecurityPlugin(Plugin[SecurityConfig]):
         super().__init__(config, host)
         self.events = SecurityEvents(host)
         self.jobs = Jobs(host)
+        self.authority = Authority(host.config.data_dir / "authority")
+        self.certificates = Certificates(host, config, self.authority)
+        self.installed = InstalledCertificates(host)
         self.triggers = Triggers(host, config.patience, self._expect)
 
     @property
@@ -54,12 +63,34 @@ class SecurityPlugin(Plugin[SecurityConfig]):
         return core
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
-        """Fill the memory before stations are let in, then watch for what was triggered."""
+        """Fill the memory before stations are let in, then issue certificates and watch for what was triggered."""
+        await trio.to_thread.run_sync(self.authority.load)
         await self.jobs.load(self.core)
+        await self.certificates.book.load()
+        await self.installed.load()
         async with trio.open_nursery() as nursery:
             self.triggers.serve_in(nursery)
+            self.certificates.serve_in(nursery)
             task_status.started()
-            await trio.sleep_forever()
+            while True:
+                await self._propose_renewals()
+                await trio.sleep(DAY)
+
+    async def _propose_renewals(self) -> None:
+        """SEC-50: report what runs out; ask for new ones only if the operator wants that."""
+        for each in self.certificates.expiring():
+            self.log.warning("the certificate %s of %s ends at %s", each.serial_number, each.station_id, each.not_after)
+            self.host.events.publish("security.certificate.expiring", each.station_id, self.host.env.now(), each)
+            station = self.host.stations.find(each.station_id)
+            if self.config.renew_automatically and station is not None:
+                station.submit(EXTENDED_TRIGGER_MESSAGE, RENEW)
+
+    async def create_authority(self, kind: KeyType, *, actor: str) -> Root:
+        """A root of the built-in CA; AuthorityError if there is one of this kind."""
+        number, now = self.certificates.new_serial_number(), self.host.env.now()
+        root = await trio.to_thread.run_sync(self.authority.create, kind, self.config.cpo_name, number, now)
+        self.host.audit.record(actor, "security.ca_init", kind, None, root.certificate.subject.rfc4514_string())
+        return root
 
     def _expect(self, station_id: str, action: str) -> None:
         self.core.expected.expect(station_id, action)
@@ -89,6 +120,16 @@ class SecurityPlugin(Plugin[SecurityConfig]):
         noted = self.jobs.notified(station.id, "firmware", request.request_id, request.status)
         return noted.then(lambda _: messages.SignedFirmwareStatusNotificationResponse())
 
+    @hookimpl(trylast=True)
+    def sign_certificate(self, station: Station, request: messages.SignCertificate) -> messages.SignCertificateResponse:
+        """SEC-51."""
+        return self.certificates.requested(self.core, station, request)
+
+    @hookimpl(trylast=True)
+    async def issue_certificate(self, station: Station, csr_pem: str) -> str | None:
+        """SEC-53."""
+        return await self.certificates.issue_built_in(station.id, csr_pem)
+
     # Commands on their way
 
     @hookimpl
@@ -102,6 +143,10 @@ class SecurityPlugin(Plugin[SecurityConfig]):
         match request:
             case messages.ExtendedTriggerMessage():
                 return list(triggers.warnings(self.core, station, request))
+            case messages.InstallCertificate():
+                return list(self.installed.about_install(self.core, station.id, request))
+            case messages.DeleteCertificate():
+                return list(self.installed.about_deletion(station.id, request))
             case messages.GetLog():
                 return list(log_rules.about_log(request))
             case messages.SignedUpdateFirmware():
@@ -113,6 +158,10 @@ class SecurityPlugin(Plugin[SecurityConfig]):
     async def prepare_command(self, station: Station, command: AnyCommand, request: msgspec.Struct) -> None:
         """Durable before the station can act on it."""
         match request:
+            case messages.CertificateSigned():
+                await self.certificates.prepare(station.id, request)
+            case messages.InstallCertificate():
+                await self.installed.prepare(request)
             case messages.GetLog():
                 await self.jobs.prepare(station.id, "log", request.request_id, _shown(command, request))
             case messages.SignedUpdateFirmware():
@@ -128,6 +177,12 @@ class SecurityPlugin(Plugin[SecurityConfig]):
         match request, response:
             case messages.ExtendedTriggerMessage(), messages.ExtendedTriggerMessageResponse():
                 self.triggers.answered(station.id, request, response)
+            case messages.CertificateSigned(), messages.CertificateSignedResponse():
+                self.certificates.answered(station.id, request, response)
+            case messages.GetInstalledCertificateIds(), messages.GetInstalledCertificateIdsResponse():
+                self.installed.read(station.id, request, response)
+            case messages.DeleteCertificate(), messages.DeleteCertificateResponse():
+                self.installed.deleted(station.id, request, response.status)
             case messages.GetLog(), messages.GetLogResponse():
                 answer, filename = response.status, response.filename or ""
                 self.jobs.answered(self.core, station.id, "log", request.request_id, answer, filename)

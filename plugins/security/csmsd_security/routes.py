@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from litestar.types import ControllerRouterHandler
 
+from csmsd_security.routes_certificates import certificate_routes
 from csmsd_security.routes_events import event_routes
 from csmsd_security.routes_jobs import job_routes
 from csmsd_security.routes_triggers import trigger_routes
@@ -17,4 +18,9 @@ if TYPE_CHECKING:
 
 def security_routes(plugin: SecurityPlugin) -> Sequence[ControllerRouterHandler]:
     """All of them."""
-    return [*event_routes(plugin.events), *job_routes(plugin), *trigger_routes(plugin)]
+    return [
+        *event_routes(plugin.events),
+        *job_routes(plugin),
+        *trigger_routes(plugin),
+        *certificate_routes(plugin),
+    ]
