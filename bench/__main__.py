@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -53,7 +54,8 @@ def compare(
     machine = this_machine()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(plan, program, packages, Path(folder))
-        bench.measure()
+        with suppress(KeyboardInterrupt):  # what has been measured by then is reported
+            bench.measure()
     result = Result(machine, plan, tuple(bench.samples))
     if file is not None:
         file.write_bytes(msgspec.json.format(msgspec.json.encode(result)))

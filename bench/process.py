@@ -27,7 +27,8 @@ class ServerFailedError(Exception):
 @contextmanager
 def running(server: Server, place: Place, core: int | None, node_packages: Path | None) -> Iterator[tuple[int, float]]:
     """The server's process id, and the seconds from its start until it let the first station in."""
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(paths))
     if node_packages is not None:
         environment["NODE_PATH"] = str(node_packages)
     with tempfile.TemporaryFile() as printed:
