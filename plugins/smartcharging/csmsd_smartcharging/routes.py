@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from litestar.types import ControllerRouterHandler
 
-from csmsd_smartcharging.routes_profiles import profile_routes, schedule_routes
+from csmsd_smartcharging.routes_profiles import profile_routes
+from csmsd_smartcharging.routes_schedules import schedule_routes
 from csmsd_smartcharging.routes_sharing import site_routes, template_routes
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from csmsd_core import (
     StopTransaction,
     StopTransactionResponse,
 )
-from csmsd_smartcharging import Query, SetChargingProfileResponse, SmartChargingPlugin
+from csmsd_smartcharging import Query, SetChargingProfile, SetChargingProfileResponse, SmartChargingPlugin
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MAX, DEFAULT, TX = "ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"
@@ -312,3 +312,15 @@ async def test_profiles_survive_a_restart_of_everybody(
         plugin = csms.host.plugins.get("smartcharging")
         assert isinstance(plugin, SmartChargingPlugin)
         assert [each.profile for each in plugin.mirror.of_station("CP-1")] == [profile(5, DEFAULT, 6.1)]
+
+
+async def test_the_plugin_can_be_switched_off_and_on(site: Any, autojump_clock: MockClock, profile: Profile) -> None:
+    await site.set(1, profile(1))
+    await site.host.plugins.disable("smartcharging")
+    assert "SetChargingProfile" not in site.host.commands.known
+    transaction = await site.start(1)
+    await site.host.plugins.enable("smartcharging")
+    assert site.ids == [1]
+    assert (await site.set(1, profile(2, TX, transaction_id=transaction))).state == "answered"
+    assert site.ids == [1, 2]
+    assert site.warnings("SetChargingProfile", SetChargingProfile(1, profile(2, TX, transaction_id=transaction))) == []

@@ -83,6 +83,8 @@ async def test_what_cannot_be_is_refused_with_a_reason(managed: Site, autojump_c
     await answer(managed, "POST", path, {"connector_id": 1, "template": "none"}, status=404)
     await answer(managed, "GET", "/stations/NOBODY/charging-profiles", status=404)
     await answer(managed, "GET", "/stations/CP-1/composite-schedule?duration=0", status=422)
+    await answer(managed, "GET", "/stations/CP-1/composite-schedule?start=2026-01-01T00:00:00", status=422)
+    await answer(managed, "GET", "/stations/CP-1/composite-schedule?start=2026-01-01T00:00:00Z")
     await answer(managed, "POST", "/stations/NOBODY/charging-profiles", {"connector_id": 1, "draft": DRAFT}, status=404)
 
 
