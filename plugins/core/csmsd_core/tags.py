@@ -103,6 +103,10 @@ class Tags:
     def __len__(self) -> int:
         return len(self._by_key)
 
+    def all(self) -> Sequence[Tag]:
+        """Every tag, in the order of their folded text."""
+        return [self._by_key[key] for key in sorted(self._by_key)]
+
     async def page(self, *, after: str = "", prefix: str = "", limit: int = 100) -> Sequence[Tag]:
         """Tags in the order of their folded text: those behind `after` that begin with `prefix`."""
         start = folded(prefix)
