@@ -79,12 +79,7 @@ def after_answer(known: Sequence[Reservation], answer: Answered) -> list[Reserva
     mine = msgspec.structs.replace(mine, answered_at=answer.at)
     if answer.status != "Accepted":
         return [ended(mine, REFUSED.get(answer.status, "failed"), answer.at)]
-    newer = [each for each in known if each.number > mine.number and _was_accepted(each)]
-    if newer:  # its answer came later than the answer to its replacement
-        return [ended(mine, "replaced", answer.at)]
     older = [ended(each, "replaced", answer.at) for each in known if each.number < mine.number and each.is_live]
-    if mine.expires_at <= answer.at:
-        return [*older, ended(mine, "expired", answer.at)]
     return [*older, msgspec.structs.replace(mine, state="active")]
 
 
@@ -141,10 +136,6 @@ def _misfit(named: Sequence[Reservation], own: Sequence[Reservation]) -> Misfit:
     if latest.state == "used":
         return "used"
     return "older than the reservation" if latest.is_live else "ended"
-
-
-def _was_accepted(each: Reservation) -> bool:
-    return each.answered_at is not None and each.state not in (*REFUSED.values(), "failed")
 
 
 def _is_named_in_time(each: Reservation, transaction: Transaction, tolerance: timedelta) -> bool:
