@@ -20,7 +20,7 @@ from csmsd.errors import InvalidPayload, StationUnavailable
 from csmsd.hookspecs import hookimpl
 from csmsd.plugin import Plugin
 from csmsd.testing import open_test_csms
-from csmsd_security.authority import Authority, AuthorityError
+from csmsd_security.authority import Authority, AuthorityError, KeyType
 from csmsd_security.certificate_rows import StationCertificate, UnknownCertificate, leaf_of
 from csmsd_security.messages import CertificateSigned, CertificateSignedResponse, SignCertificate
 from tests.plugins.security.conftest import START, Site, virtual_env
@@ -30,7 +30,7 @@ from tests.plugins.security.pki import ec_key, issue, name, pem_of, request_of
 @pytest.fixture
 async def certified(site: Site) -> Site:
     """A csmsd with a certificate authority, and a station that takes what it gets."""
-    await site.plugin.create_authority("ecdsa", actor="op")
+    site.plugin.authority.create("ecdsa", "csmsd", 1, START)
     site.station.behaviour["CertificateSigned"] = CertificateSignedResponse("Accepted")
     return site
 
@@ -69,25 +69,20 @@ async def test_a_request_is_confirmed_and_the_certificate_follows_in_a_call_of_i
 
 @pytest.mark.req("SEC-53")
 @pytest.mark.parametrize(("kinds", "wanted"), [(("ecdsa", "rsa"), "rsa"), (("ecdsa",), "ecdsa"), (("rsa",), "rsa")])
-async def test_openssl_verifies_what_is_issued_by_the_key_type_of_the_request_or_the_one_there_is(
-    site: Site, tmp_path: Path, kinds: tuple[Any, ...], wanted: str
+def test_openssl_verifies_what_is_issued_by_the_key_type_of_the_request_or_the_one_there_is(
+    tmp_path: Path, kinds: tuple[KeyType, ...], wanted: str
 ) -> None:
-    for kind in kinds:
-        await site.plugin.create_authority(kind, actor="op")
-    chain = await site.plugin.certificates.issue_built_in("CP-1", request_of(rsa.generate_private_key(65_537, 2048)))
-    assert chain is not None
+    authority = Authority(tmp_path)
+    for number, kind in enumerate(kinds):
+        authority.create(kind, "ACME", number + 1, START)
+    key = rsa.generate_private_key(65_537, 2048).public_key()
+    chain = authority.sign(key, common_name="SN-1", organisation="ACME", serial_number=9, now=START, days=30)
     assert chain.count("BEGIN") == 1  # the root is left out
     (tmp_path / "leaf.pem").write_text(chain)
-    (tmp_path / "root.pem").write_text(site.plugin.authority.roots[wanted].pem)
-    at = str(int(site.host.env.now().timestamp()))
-    command = ["openssl", "verify", "-attime", at, "-purpose", "sslclient", "-x509_strict"]
-    done = await trio.run_process(
-        [*command, "-CAfile", str(tmp_path / "root.pem"), str(tmp_path / "leaf.pem")],
-        capture_stdout=True,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    command = ["openssl", "verify", "-attime", str(int(START.timestamp())), "-purpose", "sslclient", "-x509_strict"]
+    files = ["-CAfile", str(tmp_path / f"{wanted}.pem"), str(tmp_path / "leaf.pem")]
+    done = subprocess.run([*command, *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.req("SEC-51")
@@ -280,6 +275,6 @@ async def test_certificates_are_remembered_over_a_restart(tmp_path: Path) -> Non
             site = Site(csms, await csms.connect("CP-1", serial_number="SN-1"))
             assert len(rows(site)) == expected
             if not expected:
-                await site.plugin.create_authority("ecdsa", actor="op")
+                site.plugin.authority.create("ecdsa", "csmsd", 1, START)
                 site.station.behaviour["CertificateSigned"] = CertificateSignedResponse("Accepted")
                 await ask(site, request_of(ec_key()))

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
+import trio
 
 from csmsd.testing import open_test_csms
-from csmsd_security.messages import ExtendedTriggerMessageResponse, GetLogResponse, SignedUpdateFirmwareResponse
+from csmsd_security.messages import (
+    CertificateHashData,
+    CertificateSignedResponse,
+    ExtendedTriggerMessageResponse,
+    GetInstalledCertificateIdsResponse,
+    GetLogResponse,
+    SignCertificate,
+    SignedUpdateFirmwareResponse,
+)
 from tests.plugins.profile import ask
 from tests.plugins.security.conftest import Site, virtual_env
+from tests.plugins.security.pki import ec_key, request_of
 
 EVENT = b'{"type":"MemoryExhaustion","timestamp":"2026-01-01T11:00:00Z"}'
 
@@ -57,3 +68,32 @@ async def test_triggers_are_sent_and_listed(house: Site) -> None:
     assert listed == [sent["trigger"]]
     refused = await ask(house.csms, "POST", "/stations/CP-1/extended-trigger", body | {"connector_id": 1})
     assert refused.status_code == 422
+
+
+@pytest.mark.req("SEC-25", "SEC-52", "OPS-02", "OPS-03")
+async def test_an_authority_is_made_and_certificates_are_listed_uploaded_and_revoked(house: Site) -> None:
+    made = await ask(house.csms, "POST", "/security/authority", {"type": "ecdsa"})
+    assert "PRIVATE" not in made.text
+    assert (await ask(house.csms, "POST", "/security/authority", {"type": "ecdsa"})).status_code == 409
+    assert len((await ask(house.csms, "GET", "/security/authority")).json()["items"]) == 1
+    station = await house.csms.connect("CP-2", serial_number="SN-2")
+    station.behaviour["CertificateSigned"] = CertificateSignedResponse("Accepted")
+    await station.send_raw("SignCertificate", msgspec.json.encode(SignCertificate(request_of(ec_key()))))
+    await trio.sleep(1)
+    [row] = (await ask(house.csms, "GET", "/security/certificates?station=CP-2")).json()["items"]
+    path = f"/security/certificates/{row['id']}"
+    assert (await ask(house.csms, "POST", f"{path}/chain", {"chain": "nonsense"})).status_code == 422
+    assert (await ask(house.csms, "POST", f"{path}/revoke", {})).json()["state"] == "revoked"
+    assert (await ask(house.csms, "POST", "/security/certificates/none/revoke", {})).status_code == 404
+    assert "X509 CRL" in (await ask(house.csms, "GET", "/security/authority/crl")).json()["pem"]
+
+
+@pytest.mark.req("SEC-62", "OPS-02")
+async def test_a_station_is_asked_what_is_installed(house: Site) -> None:
+    station = await house.csms.connect("CP-3")
+    station.behaviour["GetInstalledCertificateIds"] = GetInstalledCertificateIdsResponse(
+        "Accepted", (CertificateHashData("SHA256", "ab", "cd", "1"),)
+    )
+    found = (await ask(house.csms, "POST", "/stations/CP-3/security/installed/refresh", {})).json()["items"]
+    assert [each["use"] for each in found] == ["CentralSystemRootCertificate", "ManufacturerRootCertificate"]
+    assert (await ask(house.csms, "GET", "/stations/CP-3/security/installed")).json()["items"] == found
