@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -94,7 +94,7 @@ class CampaignWrites:
         """Store new campaigns; a station is in one at a time."""
         results: list[Campaign | StationIsBusy] = []
         for row in rows:
-            busy = dict(connection.execute(BUSY).tuples().all())
+            busy = _pairs(connection.execute(BUSY))
             taken = [station_id for station_id in row.stations if station_id in busy]
             if taken:
                 results.append(StationIsBusy(f"{taken[0]} takes part in campaign {busy[taken[0]]}"))
@@ -138,7 +138,11 @@ def select_recent(
 ) -> list[tuple[Campaign, Mapping[str, int]]]:
     """Newest first, each with how many stations are in which state."""
     found = connection.execute(RECENT, {"before_id": before_id or LATEST_ID, "count": count}).mappings().all()
-    return [(_campaign(row), dict(connection.execute(COUNTS, {"wanted": row["id"]}).tuples().all())) for row in found]
+    return [(_campaign(row), _pairs(connection.execute(COUNTS, {"wanted": row["id"]}))) for row in found]
+
+
+def _pairs(found: Iterable[Any]) -> dict[str, int]:
+    return {row[0]: row[1] for row in found}
 
 
 def _whole(connection: sa.Connection, found: Campaign) -> Whole:

@@ -6,7 +6,8 @@ Everything that is not good is refused alike: unknown, expired, used up, another
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from csmsd.errors import StoreError
@@ -15,7 +16,7 @@ from csmsd_firmware.files import Files
 from csmsd_firmware.images import Images, UnknownImage
 from csmsd_firmware.links import Link, Links
 from csmsd_firmware.receiving import BadForm, Interrupted, read_file
-from csmsd_firmware.sending import method_of, send_plain, send_problem
+from csmsd_firmware.sending import NOTHING, method_of, send_plain, send_problem
 from csmsd_firmware.vault import TooLarge
 
 if TYPE_CHECKING:
@@ -25,11 +26,23 @@ log = logging.getLogger("csmsd.plugin.firmware")
 
 METHODS = "GET, HEAD, PUT, POST"
 CLOSE = {b"connection": b"close"}  # the rest of the body is not read
-REFUSED = (404, "not-found", "there is nothing here, or not any more")
+
+
+class Refusal(NamedTuple):
+    """An answer to a request that is not granted."""
+
+    status: int
+    kind: str
+    detail: str
+    headers: Mapping[bytes, bytes] = NOTHING
+
+
+REFUSED = Refusal(404, "not-found", "there is nothing here, or not any more")
+BUSY = Refusal(409, "conflict", "another upload is in progress", {b"retry-after": b"10"})
 
 
 class FilePlane:
-    """An ASGI application for `/files/{station_id}/{token}/…`."""
+    """An ASGI application for what follows `/files`: `/{station_id}/{token}/…`."""
 
     def __init__(self, config: FirmwareConfig, links: Links, images: Images, files: Files) -> None:
         self._config, self._links, self._images, self._files = config, links, images, files
@@ -38,8 +51,7 @@ class FilePlane:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET, HEAD: an image. PUT, POST: diagnostics."""
         method = method_of(scope)
-        parameters: Any = scope["path_params"]
-        station_id, token = str(parameters["station_id"]), str(parameters["token"])
+        station_id, token, name = _parts(scope)
         if method not in ("GET", "HEAD", "PUT", "POST"):
             await send_problem(send, 405, "method-not-allowed", METHODS, {b"allow": METHODS.encode()})
             return
@@ -49,7 +61,7 @@ class FilePlane:
             if found is None:
                 await send_problem(send, *REFUSED)
             elif is_upload:
-                await self._receive(found, scope, receive, send)
+                await self._receive(found, name, scope, receive, send)
             else:
                 await self._offer(found, scope, receive, send)
         except FileNotFoundError:
@@ -66,51 +78,51 @@ class FilePlane:
             return
         await self._images.offer(image)(scope, receive, send)
 
-    async def _receive(self, found: Link, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _receive(self, found: Link, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         if found.station_id in self._uploading:
-            await send_problem(send, 409, "conflict", "another upload is in progress", {b"retry-after": b"10"})
+            await send_problem(send, *BUSY)
             return
         self._uploading.add(found.station_id)
         try:
-            await self._take(found, scope, receive, send)
+            refusal = await self._take(found, name, scope, receive)
         finally:
             self._uploading.discard(found.station_id)
+        if refusal is None:
+            await send_plain(send, 201, [])
+        else:
+            log.info("%s: an upload is refused: %s", found.station_id, refusal.detail)
+            await send_problem(send, *refusal)
 
-    async def _take(self, found: Link, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _take(self, found: Link, name: str, scope: Scope, receive: Receive) -> Refusal | None:
         asked = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         room = await self._files.room(found.station_id)
         announced = asked.get(b"content-length", "")
         is_form = asked.get(b"content-type", "").lower().startswith("multipart/")
         if announced.isdecimal() and not is_form and int(announced) > room:
-            await send_problem(send, 413, "too-large", f"more than {room} bytes", CLOSE)
-            return
+            return Refusal(413, "too-large", f"more than {room} bytes", CLOSE)
         try:
             async with self._files.draft(room) as draft:
                 named = await read_file(receive, asked.get(b"content-type", ""), draft, self._config.idle_timeout)
                 if not draft.size:
-                    await send_problem(send, 400, "bad-request", "the file is empty")
-                    return
-                kept = await self._files.keep(draft, found, named or _last_segment(scope))
+                    return Refusal(400, "bad-request", "the file is empty")
+                kept = await self._files.keep(draft, found, named or name)
         except TooLarge as error:
-            log.warning("%s: an upload is refused: %s", found.station_id, error)
-            await send_problem(send, 413, "too-large", str(error), CLOSE)
+            return Refusal(413, "too-large", str(error), CLOSE)
         except BadForm as error:
-            await send_problem(send, 400, "bad-request", str(error), CLOSE)
+            return Refusal(400, "bad-request", str(error), CLOSE)
         except Interrupted as error:
-            log.info("%s: an upload was not finished: %s", found.station_id, error)
-            await send_problem(send, 408, "request-timeout", str(error), CLOSE)
+            return Refusal(408, "request-timeout", str(error), CLOSE)
         except OSError as error:
             log.error("%s: an upload cannot be stored: %s", found.station_id, error)  # noqa: TRY400
-            await send_problem(send, 507, "insufficient-storage", "no room", CLOSE)
-        else:
-            if kept is None:
-                await send_problem(send, *REFUSED)
-            else:
-                await send_plain(send, 201, [])
+            return Refusal(507, "insufficient-storage", "no room", CLOSE)
+        return REFUSED if kept is None else None
 
 
-def _last_segment(scope: Scope) -> str:
-    """What the station calls its file, if anything follows the token."""
-    segments = scope["path"].rstrip("/").split("/")
-    token = str(scope["path_params"]["token"])
-    return unquote(segments[-1]) if segments[-1] != token else ""
+def _parts(scope: Scope) -> tuple[str, str, str]:
+    """Station, token, and what the station calls its file; "" for what is not there or is no UTF-8."""
+    try:
+        segments = [unquote(each, errors="strict") for each in scope["path"].strip("/").split("/")]
+    except UnicodeDecodeError:
+        segments = []
+    station_id, token, *rest = [*segments, *([""] * (2 - len(segments)))]
+    return station_id, token, rest[-1] if rest else ""

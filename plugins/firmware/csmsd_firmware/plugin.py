@@ -56,14 +56,14 @@ class FirmwarePlugin(Plugin[FirmwareConfig]):
         self.plane = FilePlane(config, self.links, self.images, self.files)
         self.service = FirmwareService(host, self.jobs, self.images, self.links)
         self.campaigns = Campaigns(host, self.service, self.images, config.campaign_interval)
-        self._cleaning = Cleaning(host, vault, self.files, config)
+        self.cleaning = Cleaning(host, vault, self.files, config)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Remember what was under way, then look after campaigns and old files."""
         await self.jobs.load()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.campaigns.serve)
-            nursery.start_soon(self._cleaning.serve)
+            nursery.start_soon(self.cleaning.serve)
             task_status.started()
 
     async def version_of(self, station_id: str) -> str:

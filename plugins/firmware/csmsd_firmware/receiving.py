@@ -10,7 +10,7 @@ from multipart import (  # type: ignore[import-untyped]  # it is typed in part, 
     MultipartError,
     MultipartSegment,
     PushMultipartParser,
-    parse_options_header,  # pyright: ignore[reportUnknownVariableType]
+    parse_options_header,  # pyright: ignore[reportUnknownVariableType]: half typed
 )
 
 from csmsd.errors import CsmsdError

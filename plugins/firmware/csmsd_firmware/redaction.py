@@ -11,7 +11,7 @@ import msgspec
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 MASK = "***"
-USER_ANYWHERE = re.compile(r"//.*@")  # an unescaped slash in a password makes the authority end late
+USER_ANYWHERE = re.compile(r"//.*@", re.DOTALL)  # an unescaped slash in a password makes the authority end late
 BEHIND_QUESTION_MARK = re.compile(r"[?#].*$", re.DOTALL)  # signed links carry their signature there
 LONG_SEGMENT = re.compile(r"(?<=/)[A-Za-z0-9_-]{40,}(?=/|$)")  # our own tokens, and those of others
 

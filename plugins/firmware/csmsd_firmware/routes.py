@@ -137,11 +137,7 @@ def firmware_routes(plugin: FirmwarePlugin) -> Sequence[ControllerRouterHandler]
         """An update or an upload, and how far it is."""
         return await plugin.jobs.job(job_id)
 
-    @asgi(
-        ["/files/{station_id:str}/{token:str}", "/files/{station_id:str}/{token:str}/{rest:path}"],
-        scope="public",
-        copy_scope=True,
-    )
+    @asgi("/files", scope="public", is_mount=True, copy_scope=True)
     async def files_of_stations(scope: Scope, receive: Receive, send: Send) -> None:
         """For stations, which show a link and nothing else."""
         await plugin.plane(scope, receive, send)

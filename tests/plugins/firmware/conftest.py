@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from csmsd.env import Env
+from csmsd.ocpp.frames import CallError
 from csmsd.testing import TestCsms, TestStation, open_test_csms
 from csmsd_core import BootNotification, BootNotificationResponse
 from csmsd_firmware import (
@@ -39,6 +41,7 @@ class Depot(Api):
     async def station(self, station_id: str = "CP-1", version: str | None = "1.0") -> TestStation:
         """Connected, booted, and willing."""
         station = await self.csms.connect(station_id)
+        station.answers_pings = True  # else csmsd takes it for dead after an hour
         station.behaviour["UpdateFirmware"] = UpdateFirmwareResponse()
         station.behaviour["GetDiagnostics"] = GetDiagnosticsResponse("log.zip")
         await boot(station, version)
@@ -79,6 +82,11 @@ async def report_upload(station: TestStation, *statuses: Any) -> None:
             DiagnosticsStatusNotification(status),
             DiagnosticsStatusNotificationResponse,
         )
+
+
+def refusal(code: str, description: str) -> CallError:
+    """A CALLERROR as a station sends it."""
+    return CallError("", code, description, msgspec.Raw(b"{}"))
 
 
 def depot_settings(**more: Any) -> dict[str, Any]:

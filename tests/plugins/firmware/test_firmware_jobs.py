@@ -12,14 +12,13 @@ import trio
 from trio.testing import MockClock
 
 from csmsd.journal import ExchangeFilter
-from csmsd.ocpp.frames import CallError
 from csmsd.testing import CallErrorReceived
 from csmsd_core import StatusNotification, StatusNotificationResponse
 from csmsd_firmware import UpdateFirmwareResponse
 from csmsd_firmware.jobs import SIGNED_ONLY
 from csmsd_firmware.messages import FirmwareStatus
 from csmsd_firmware.progress import STATES_BY_STATUS, SUCCEEDED, State, after_status
-from tests.plugins.firmware.conftest import Depot, boot, report
+from tests.plugins.firmware.conftest import Depot, boot, refusal, report
 
 LOCATION = "ftp://installer:s3cr3t@files.example.org/images/new.bin"
 PROGRESS = ("Downloading", "Downloaded", "Installing")
@@ -56,7 +55,7 @@ async def test_credentials_in_a_location_are_shown_nowhere(
     caplog.set_level(logging.DEBUG)
     station = await depot.station()
     shown = [json.dumps(await update(depot))]
-    station.behaviour["UpdateFirmware"] = CallError("", "InternalError", "no", b"{}")
+    station.behaviour["UpdateFirmware"] = refusal("InternalError", "no")
     raw = {"location": LOCATION, "retrieveDate": "2026-01-01T00:00:00Z"}
     shown.append((await depot.post("/stations/CP-1/commands/UpdateFirmware", raw)).text)
     shown.append((await depot.post("/stations/CP-1/commands/UpdateFirmware", {"location": LOCATION})).text)
@@ -237,7 +236,7 @@ async def test_a_status_belongs_to_the_latest_update(depot: Depot, autojump_cloc
 async def test_an_update_that_was_refused_has_no_statuses(depot: Depot, autojump_clock: MockClock) -> None:
     station = await depot.station()
     await update(depot)
-    station.behaviour["UpdateFirmware"] = CallError("", "InternalError", "busy", b"{}")
+    station.behaviour["UpdateFirmware"] = refusal("InternalError", "busy")
     sent = await update(depot)
     assert (sent["job"]["state"], sent["record"]["state"]) == ("refused", "failed")
     await report(station, "Downloading")
@@ -275,10 +274,10 @@ async def test_an_update_that_never_left_is_not_sent_and_one_that_did_is_open(
     assert [job["state"] for job in await depot.jobs()] == ["not sent", "installed"]
 
 
-@pytest.mark.req("FW-07", "C-31")
+@pytest.mark.req("FW-07")
 async def test_a_station_that_wants_signed_updates_is_explained(depot: Depot, autojump_clock: MockClock) -> None:
     station = await depot.station()
-    station.behaviour["UpdateFirmware"] = CallError("", "NotSupported", "signed only", b"{}")
+    station.behaviour["UpdateFirmware"] = refusal("NotSupported", "signed only")
     sent = await update(depot)
     assert (sent["job"]["state"], sent["job"]["error_code"]) == ("refused", "NotSupported")
     assert SIGNED_ONLY in sent["job"]["error"]
