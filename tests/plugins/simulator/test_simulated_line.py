@@ -84,6 +84,20 @@ async def test_a_durable_message_is_tried_again_more_and_more_slowly_then_given_
     assert line.backlog == 0
 
 
+async def test_before_registration_nothing_leaves_but_boot_and_what_is_asked_for(line: Line, paper: Paper) -> None:
+    line.is_registered = False
+    line.asked_for.add("StatusNotification")
+    line.deliver("StartTransaction", status_soon)
+    line.call("Heartbeat", Heartbeat)
+    line.call("BootNotification", status_soon)
+    accept(line, paper)
+    line.call("StatusNotification", status_soon)
+    assert paper.actions == ["BootNotification"], "what was asked for before the boot is not asked for any more"
+    line.register()
+    assert paper.actions == ["BootNotification", "StartTransaction"]
+    await trio.lowlevel.checkpoint()
+
+
 async def test_others_pass_while_a_retry_waits(line: Line, paper: Paper) -> None:
     line.deliver("StartTransaction", status_soon)
     refuse(line, paper)
