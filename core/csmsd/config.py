@@ -36,6 +36,13 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # SEC-06
     certificate: Annotated[tuple[Path, ...], "PEM chains for ocpp_tls, one per key type."] = ()
     private_key: Annotated[tuple[Path, ...], "Their private keys, in the same order."] = ()
+    client_roots: Annotated[tuple[Path, ...], "PEM roots of stations' certificates, for profile 3 on ocpp_tls."] = ()
+    client_certificates: Annotated[
+        Literal["optional", "required"], "Required: only profile 3 comes in on ocpp_tls."
+    ] = "optional"  # SEC-12
+    # SEC-02: `access.authentication` decides besides whether anybody may come without credentials.
+    profiles: Annotated[tuple[int, ...], "Security profiles that ocpp admits."] = (0, 1)
+    tls_profiles: Annotated[tuple[int, ...], "Security profiles that ocpp_tls admits."] = (0, 2, 3)
     allow_plain: Annotated[bool, "Allow unencrypted listeners on other than loopback addresses."] = False  # WS-40
     public_url: Annotated[str, "What stations are told if csmsd stands behind something: wss://charge.example/ocpp"] = (
         ""
@@ -49,6 +56,9 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["required", "optional", "none"],
         "Optional: stations that have a password must show it, others need none.",
     ] = "required"
+    profile_rule: Annotated[
+        Literal["equal", "minimum"], "A station comes with the security profile of its record, or a higher one."
+    ] = "equal"  # SEC-02
     unknown_stations: Annotated[Literal["refuse", "register"], "Register: at first contact, for trials."] = (
         "refuse"  # WS-07
     )
@@ -117,6 +127,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Names, or Plugin classes of an embedding program.
     plugins: Annotated[tuple[Any, ...], "Which plugins take part; later ones are asked first."] = (
         "core",
+        "firmware",
         "reservation",
         "simulator",
         "smartcharging",

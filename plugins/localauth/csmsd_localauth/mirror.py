@@ -39,6 +39,11 @@ class ListState(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the station's list is what the mirror says."""
         return self.version is not None and not self.is_doubtful and not self.unanswered
 
+    @property
+    def takes_changes(self) -> bool:
+        """Whether a Differential may be built on it: a list begins with a Full one."""
+        return self.is_certain and self.full_order > 0
+
 
 class Sent(msgspec.Struct, frozen=True):
     """A SendLocalList is about to be sent."""
@@ -142,7 +147,7 @@ def _after_report(state: ListState, report: Reported) -> Transition:
     if reported < 0:
         return _with(state, report.at, is_supported=False, concern=""), "none"
     state = _with(state, report.at, is_supported=True)
-    if state.version is None and reported == 0 and not state.unanswered:
+    if state.version is None and reported == 0:
         return _with(state, report.at, version=0, is_doubtful=False), "replace"
     if state.version is None or reported == state.version or (reported == 0 and state.size == 0):
         return state, "none"  # 0 after an empty Full list is in sync (C-39)

@@ -49,7 +49,7 @@ class Synchroniser:
         """Whether a synchronisation would send something, as far as can be told without asking the station."""
         state = await self._lists.settled(station.id)
         present = await self._lists.entries_of(station.id)
-        return not state.is_certain or bool(differences(present, await self.desired(station)))
+        return not state.takes_changes or bool(differences(present, await self.desired(station)))
 
     async def sync(self, station: Station, *, force_full: bool = False, limits: Limits | None = None) -> SyncResult:
         """Make the list equal to the id tags; LimitsUnknown, ListTooLong, and the errors of `Station.call`.
@@ -64,7 +64,7 @@ class Synchroniser:
             known.check(station.id, len(wanted))
             whole = full(list(wanted.values()), known.message_length)
             state = await self._lists.settled(station.id)
-            if force_full or not state.is_certain:
+            if force_full or not state.takes_changes:
                 return await self._transfer(station, whole, whole)
             present = await self._lists.entries_of(station.id)
             pieces = differential(differences(present, wanted), known.message_length)

@@ -238,3 +238,10 @@ async def test_a_tag_that_could_not_be_sent_is_refused_with_the_reason(house: An
         house.core.tags.get("T")
     with pytest.raises(UnknownTag):
         house.core.tags.delete("T", actor="op")
+
+
+@pytest.mark.req("AUTH-03")
+async def test_all_tags_come_in_the_order_of_their_texts_whatever_the_case(house: Any) -> None:
+    for id_tag in ("beta", "ALPHA", "Gamma"):
+        await house.core.tags.put(Tag(id_tag), actor="test")
+    assert [tag.id_tag for tag in house.core.tags.all()] == ["ALPHA", "beta", "Gamma"]

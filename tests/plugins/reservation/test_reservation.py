@@ -313,6 +313,17 @@ async def test_a_late_accepted_of_something_that_is_over_changes_nothing(csms: T
     assert await states(csms) == ["expired"]
 
 
+@pytest.mark.req("RPC-24", "RES-06")
+async def test_a_late_accepted_of_something_that_was_used_changes_nothing(csms: TestCsms, station: TestStation) -> None:
+    station.behaviour["ReserveNow"] = None
+    with pytest.raises(CallTimeout):
+        await reserve(csms, reservation_id=7)
+    await start(csms, station, reservation_id=7)
+    assert await states(csms) == ["used"]
+    await station.answer(await station.wait_for_call("ReserveNow"), ACCEPTED)
+    assert await states(csms) == ["used"]
+
+
 async def test_a_callerror_refuses_and_a_lost_line_leaves_it_open(
     csms: TestCsms, station: TestStation, nursery: trio.Nursery
 ) -> None:
