@@ -274,7 +274,7 @@ async def test_an_update_that_never_left_is_not_sent_and_one_that_did_is_open(
     assert [job["state"] for job in await depot.jobs()] == ["not sent", "installed"]
 
 
-@pytest.mark.req("FW-07")
+@pytest.mark.req("FW-07", "C-31")
 async def test_a_station_that_wants_signed_updates_is_explained(depot: Depot, autojump_clock: MockClock) -> None:
     station = await depot.station()
     station.behaviour["UpdateFirmware"] = refusal("NotSupported", "signed only")
