@@ -19,7 +19,7 @@ from csmsd_trigger.messages import MessageTrigger
 class _Trigger(msgspec.Struct, frozen=True):
     state: str
     answered_at: datetime
-    message: msgspec.Raw | None = None
+    message: msgspec.Raw = msgspec.Raw(b"null")  # null: none came
 
 
 class _View(msgspec.Struct, frozen=True):
@@ -56,5 +56,5 @@ def trigger(
             raise Failure(f"{station_id} will not send {message}: {state}")
 
 
-def _pretty(message: msgspec.Raw | None) -> str:
-    return msgspec.json.format(bytes(message or b"{}"), indent=2).decode()
+def _pretty(message: msgspec.Raw) -> str:
+    return msgspec.json.format(bytes(message), indent=2).decode()
