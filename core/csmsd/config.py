@@ -40,9 +40,10 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_certificates: Annotated[
         Literal["optional", "required"], "Required: only profile 3 comes in on ocpp_tls."
     ] = "optional"  # SEC-12
-    # SEC-02: `access.authentication` decides besides whether anybody may come without credentials.
-    profiles: Annotated[tuple[int, ...], "Security profiles that ocpp admits."] = (0, 1)
-    tls_profiles: Annotated[tuple[int, ...], "Security profiles that ocpp_tls admits."] = (0, 2, 3)
+    # SEC-02: unencrypted, there are only 0 and 1; `access.authentication` decides about 0.
+    tls_profile: Annotated[
+        Literal["any", "2", "3"], "The only security profile that comes in on ocpp_tls, if not any."
+    ] = "any"
     allow_plain: Annotated[bool, "Allow unencrypted listeners on other than loopback addresses."] = False  # WS-40
     public_url: Annotated[str, "What stations are told if csmsd stands behind something: wss://charge.example/ocpp"] = (
         ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from csmsd.errors import CsmsdError
     from csmsd.journal import Exchange
     from csmsd.ocpp.errors import OcppError
-    from csmsd.station import Station
+    from csmsd.station import Station, StationRecord
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -106,6 +106,27 @@ def authenticate_station(request: ConnectRequest) -> Verdict | None:
     Return a Verdict, or None to leave it to the next plugin; the kernel's own answer comes last: Basic credentials
     against the station's stored secret (WS-20..WS-25). If you raise or are slow the station is refused (fail closed).
     May be called again at once: stations retry.
+    """
+    raise AssertionError
+
+
+@hookspec(colour="plain")
+def client_roots() -> Iterable[str]:
+    """Asked when the listeners' certificates are read: at start, and when they are read again.
+
+    Return PEM texts of roots whose certificates stations may show, beside `listen.client_roots` (SEC-20). If you raise
+    you are passed over: stations with such a certificate are refused. Called again for every reading.
+    """
+    raise AssertionError
+
+
+@hookspec(colour="either")
+def judge_certificate(record: StationRecord, certificate: bytes) -> str | None:
+    """Asked for a client certificate (DER) that TLS has verified and that names this station (SEC-20..SEC-24).
+
+    Return one sentence why it does not count, for instance that it is revoked, "" to let it count whatever others
+    think, or None to leave it to the next plugin; the kernel lets it count. If you raise or are slow it does not count
+    (fail closed). Called for every upgrade with such a certificate.
     """
     raise AssertionError
 

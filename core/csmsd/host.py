@@ -190,6 +190,13 @@ class Host(ABC):
         """Where stations connect, without the identity: `ws://127.0.0.1:9000/ocpp`."""
 
     @abstractmethod
+    def reload_certificates(self) -> None:
+        """Read the listeners' certificates and client roots anew: newcomers get them, nobody is dropped (SEC-11).
+
+        ConfigError if they cannot be used; then everything stays as it was.
+        """
+
+    @abstractmethod
     def metrics(self) -> Sequence[Metric]:
         """The kernel's and the plugins' figures."""
 

@@ -26,6 +26,8 @@ class StationRecord(msgspec.Struct, frozen=True):
     registration: Registration = "Accepted"  # what the operator decided
     announced: Registration | None = None  # what the last BootNotification.conf told it; in force until the next
     security_profile: int | None = None  # 0..3; None: the listener decides (SEC-02)
+    # Admitted as well; at the first success it becomes the record's profile (SEC-42, SEC-43). None: no upgrade.
+    profile_upgrade_to: int | None = None
     tolerance: Tolerance | None = None  # None: as configured (VAL-17)
     accept_long_message_ids: bool = False  # RPC-15
     whole_seconds: bool = False  # send timestamps without milliseconds (VAL-06)

@@ -31,7 +31,7 @@ def another(key: Key) -> Any:
     if key.choices:
         chosen = next(choice for choice in key.choices if choice != getattr(default, "value", default))
         return type(default)(chosen) if isinstance(default, Enum) else chosen
-    if key.name in ("listen.certificate", "listen.private_key"):
+    if key.name in ("listen.certificate", "listen.private_key", "listen.client_roots"):
         return (Path("one.pem"), Path("two.pem"))
     match default:
         case bool():

@@ -97,9 +97,9 @@ def test_a_missing_column_or_table_is_noticed(engine: sa.Engine) -> None:
 
 
 def test_upgrading_twice_changes_nothing(engine: sa.Engine) -> None:
-    assert [lineage.pending for lineage in status(engine, KERNEL)] == [("0001",)]
-    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", None, "0001", ("0001",))]
-    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", "0001", "0001", ())]
+    assert [lineage.pending for lineage in status(engine, KERNEL)] == [("0001", "0002")]
+    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", None, "0002", ("0001", "0002"))]
+    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", "0002", "0002", ())]
     require_current(engine, KERNEL)
 
 

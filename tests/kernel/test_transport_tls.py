@@ -188,7 +188,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path, pairs: list[KeyPair
             server_context([pair])
     for roots, message in ((missing, "missing.pem: cannot be read"), (junk, "junk.pem: holds no certificates")):
         with pytest.raises(ConfigError, match=message):
-            server_context([good], client_roots=roots)
+            server_context([good], client_roots=[roots])
 
 
 @pytest.mark.req("SEC-06")
@@ -272,7 +272,7 @@ async def test_a_client_certificate_is_optional_but_verified_if_shown(
     roots = tmp_path / "roots.pem"
     authority.ca.cert_pem.write_to_path(roots)
     files = [KeyPair(authority.certificate, authority.private_key)]
-    house.contexts["ocpp"] = server_context(files, client_roots=roots)
+    house.contexts["ocpp"] = server_context(files, client_roots=[roots])
 
     bare, known, stranger = authority.client(), authority.client(), authority.client()
     issued = authority.ca.issue_cert("CP-1")
@@ -285,7 +285,7 @@ async def test_a_client_certificate_is_optional_but_verified_if_shown(
     certificate = house.door.stations[-1].request.client_certificate
     assert certificate == ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
     assert "ALERT" in await failed_handshake(house, stranger)
-    house.contexts["ocpp"] = server_context(files, client_roots=roots, client_certificates="required")
+    house.contexts["ocpp"] = server_context(files, client_roots=[roots], client_certificates="required")
     assert "ALERT" in await failed_handshake(house, bare)
     assert len(house.door.stations) == 2
 

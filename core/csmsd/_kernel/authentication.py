@@ -14,13 +14,15 @@ from csmsd._kernel.credentials import WRONG, CredentialBook, Match
 from csmsd._kernel.stationbook import StationBook
 from csmsd.config import Access
 from csmsd.env import Env
-from csmsd.hookspecs import ConnectRequest, Verdict, hookimpl
+from csmsd.hookspecs import ConnectRequest, Verdict, hookimpl, judge_certificate
+from csmsd.host import Hooks
 from csmsd.pending import Pending
 from csmsd.station import StationRecord
 
 log = logging.getLogger("csmsd.security")
 
 UNKNOWN = Verdict(False, "no station of this identity is registered", stage="identity")
+UNJUDGED = "it could not be judged"
 BUSY_PAUSE = (5, 20)  # seconds, a random number of them: those who are sent away do not come back together
 
 
@@ -65,16 +67,39 @@ class Authenticator:
 
     name = "kernel"
 
-    def __init__(self, access: Access, book: StationBook, credentials: CredentialBook, env: Env) -> None:
+    def __init__(self, access: Access, book: StationBook, credentials: CredentialBook, env: Env, hooks: Hooks) -> None:
         self._access, self._book, self._credentials, self._env = access, book, credentials, env
+        self._hooks = hooks
+
+    @hookimpl(trylast=True)
+    def judge_certificate(self) -> str:
+        """What no plugin objects to counts."""
+        return ""
 
     @hookimpl(trylast=True)
     def authenticate_station(self, request: ConnectRequest) -> Verdict | Pending[Verdict]:
         """Answers at once, unless a password that a person chose has to be checked."""
         record = self._book.look_up(request.station_id)
         claim = read_basic(request.authorization, request.station_id)
-        has_certificate = record is not None and is_certificate_of(record, request.client_certificate)
-        is_superfluous = has_certificate and record is not None and record.security_profile != 2  # WS-26
+        certificate = request.client_certificate
+        if record is None or certificate is None or not is_certificate_of(record, certificate):
+            return self._with_claim(request, record, claim, has_certificate=False)
+
+        def judged(objection: str) -> Pending[Verdict]:
+            shown = claim
+            if objection:
+                shown = claim._replace(complaint=f"the certificate does not count: {objection}")
+                log.warning("%r from %s: %s", request.station_id, request.peer, shown.complaint)
+            verdict = self._with_claim(request, record, shown, has_certificate=not objection)
+            return verdict if isinstance(verdict, Pending) else Pending[Verdict].of(verdict)
+
+        # Silence is impossible, since the kernel answers; a plugin that fails objects.
+        return self._hooks.ask_decision(UNJUDGED, judge_certificate, record, certificate).then(judged)
+
+    def _with_claim(
+        self, request: ConnectRequest, record: StationRecord | None, claim: Claim, *, has_certificate: bool
+    ) -> Verdict | Pending[Verdict]:
+        is_superfluous = has_certificate and record is not None and not _prefers_password(record)  # WS-26
         if claim.password is None or is_superfluous:
             return self._judge(request, record, claim, WRONG, has_certificate=has_certificate)
         match = self._credentials.verify(request.station_id, claim.password)
@@ -131,7 +156,7 @@ class Authenticator:
         profile = _effective_profile(request, record, is_password_right=match.is_right, has_certificate=has_certificate)
         if profile == 0 and not self._may_come_without(record):
             return Verdict(False, _complaint(record, claim))
-        if record.security_profile not in (None, profile):
+        if not self._fits(record, profile):
             cause = f"the charger came with security profile {profile}, its record says {record.security_profile}"
             return Verdict(False, cause, profile, stage="profile")
         if match.is_right:
@@ -144,6 +169,12 @@ class Authenticator:
         if not claim.password and self._access.authentication == "required":
             return Verdict(False, claim.complaint or "the charger sent an empty password")
         return Verdict(True, "", _basic_profile(request) if claim.password else 0)
+
+    def _fits(self, record: StationRecord, profile: int) -> bool:
+        """SEC-02; while it is being raised the old and the new one fit (SEC-42)."""
+        own = record.security_profile
+        is_higher = self._access.profile_rule == "minimum" and own is not None and profile > own
+        return own in (None, profile) or profile == record.profile_upgrade_to or is_higher
 
     def _may_come_without(self, record: StationRecord) -> bool:
         if self._access.authentication == "optional":
@@ -160,9 +191,13 @@ def _effective_profile(
     request: ConnectRequest, record: StationRecord, *, is_password_right: bool, has_certificate: bool
 ) -> int:
     """SEC-02: with both proofs it is the one of 2 and 3 that the record names."""
-    if has_certificate and not (is_password_right and record.security_profile == 2):
+    if has_certificate and not (is_password_right and _prefers_password(record)):
         return 3
     return _basic_profile(request) if is_password_right else 0
+
+
+def _prefers_password(record: StationRecord) -> bool:
+    return record.security_profile == 2 and record.profile_upgrade_to != 3
 
 
 def _basic_profile(request: ConnectRequest) -> int:

@@ -79,7 +79,7 @@ class CallInHand:
         return encode_result(self._call.id, payload)
 
     def refuse(self, error: OcppError) -> bytes | None:
-        """A CALLERROR; of what the station may drop the raw frame is stored first, for the operator (BOOT-31, VAL-14)."""
+        """A CALLERROR; what the station may drop is stored raw before, for the operator (BOOT-31, VAL-14)."""
         call = self._call
         reply = encode_error(call.id, error.code, error.description, error.details)
         exchange = self._exchange(error.description, error.code)

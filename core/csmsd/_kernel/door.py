@@ -74,6 +74,7 @@ class KernelDoor(Door):
 
     def __init__(self, config: Config, household: Household) -> None:
         self._paths, self._access, self._limits = config.listen.paths, config.access, config.limits
+        self._tls_profile = config.listen.tls_profile
         self._house = household
         self._no_flood_report_before = -math.inf
         self.refusals: Counter[str] = Counter()  # since start, by stage
@@ -116,6 +117,7 @@ class KernelDoor(Door):
             verdict = await self._authenticate(request)
             self._check_room(request)
             with_subprotocol = self._check_subprotocol(request)
+            await self._note_upgrade(request, verdict)
         except _RefusedError as refusal:
             self._note(request, refusal.stage, refusal.cause)
             return Admission(refusal.status, retry_after=refusal.retry_after, realm=self._access.realm)
@@ -167,9 +169,23 @@ class KernelDoor(Door):
         verdict = await house.hooks.ask_decision(REJECT, authenticate_station, request)
         if not verdict.is_admitted:
             raise self._refusal(request, verdict)
+        if request.is_tls and self._tls_profile not in ("any", str(verdict.security_profile)):
+            cause = f"the listener does not admit security profile {verdict.security_profile}"
+            raise self._refusal(request, Verdict(False, cause, verdict.security_profile, "profile"))
         if house.book.look_up(request.station_id) is None:
             await self._enrol(request)
         return verdict
+
+    async def _note_upgrade(self, request: ConnectRequest, verdict: Verdict) -> None:
+        """The first success with a new profile makes it the station's own, durably before the 101 (SEC-43)."""
+        record = self._house.book.look_up(request.station_id)
+        if record is None or record.profile_upgrade_to != verdict.security_profile:
+            return
+        try:
+            await self._house.book.change(record.id, security_profile=verdict.security_profile, profile_upgrade_to=None)
+        except StoreError:
+            raise _RefusedError(503, "readiness", "the new profile could not be noted now", self._pause()) from None
+        security.info("%r now has security profile %s", record.id, verdict.security_profile)
 
     def _refusal(self, request: ConnectRequest, verdict: Verdict) -> _RefusedError:
         if verdict.retry_after:

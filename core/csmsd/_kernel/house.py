@@ -54,7 +54,7 @@ from csmsd.action import AnyAction
 from csmsd.config import Config, Limits
 from csmsd.env import Env
 from csmsd.events import Events
-from csmsd.hookspecs import ConnectRequest, Metric, report_metrics
+from csmsd.hookspecs import ConnectRequest, Metric, client_roots, report_metrics
 from csmsd.host import Host
 from csmsd.listening import bound_address
 from csmsd.plugin import Migrations
@@ -117,7 +117,7 @@ class House(Host):
             answer_timeout=config.limits.answer_timeout,
             actions=lambda: self.plugin_set.tables.actions,
         )
-        self.authenticator = Authenticator(config.access, self.book, credentials, env)
+        self.authenticator = Authenticator(config.access, self.book, credentials, env, self.hooks)
         self.hook_set.enable(self.authenticator, "kernel", Terms(config.limits.hook_timeout, is_critical=True))
         self.throttle = Throttle(config.limits, trio.current_time)
         self.door = self._make_door()
@@ -187,10 +187,7 @@ class House(Host):
         self._is_open = True
 
     def reload_certificates(self) -> None:
-        """Read the certificates of the listeners anew: newcomers get them, nobody is dropped (SEC-11).
-
-        ConfigError if they cannot be used; then everything stays as it was.
-        """
+        """See Host."""
         if "ocpp_tls" in self.tls_contexts:
             self.tls_contexts["ocpp_tls"] = self._tls_context("ocpp_tls")
 
@@ -251,7 +248,10 @@ class House(Host):
         return KernelDoor(self.config, household)
 
     def _tls_context(self, listener: str) -> ssl.SSLContext | None:
-        return context_of(self.config.listen) if listener == "ocpp_tls" else None
+        if listener != "ocpp_tls":
+            return None
+        roots = [pem for some in self.hooks.call_plain(client_roots) for pem in some]
+        return context_of(self.config.listen, roots)
 
     def _storage_changed(self, is_available: bool) -> None:
         """While nothing can be stored, stations are better off outside: they queue (TX-04, WS-42)."""

@@ -159,8 +159,9 @@ def check_record(record: StationRecord) -> None:
         msgspec.convert(msgspec.structs.asdict(record), StationRecord)
     except msgspec.ValidationError as error:
         raise InvalidStation(f"{record.id}: {error}") from None
-    if record.security_profile not in (None, 0, 1, 2, 3):
-        raise InvalidStation(f"{record.id}: there is no security profile {record.security_profile}, only 0 to 3")
+    for profile in (record.security_profile, record.profile_upgrade_to):
+        if profile not in (None, 0, 1, 2, 3):
+            raise InvalidStation(f"{record.id}: there is no security profile {profile}, only 0 to 3")
     for name in ("call_timeout", "heartbeat_interval"):
         value = getattr(record, name)
         if value is not None and not value > 0:

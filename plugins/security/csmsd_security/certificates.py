@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from csmsd.errors import CsmsdError, InvalidPayload
 from csmsd.host import Host
-from csmsd.station import Station
+from csmsd.station import Station, StationRecord
 from csmsd_core import CorePlugin
 from csmsd_security.authority import SERIAL_OCTETS, Authority, AuthorityError
 from csmsd_security.certificate_rows import (
@@ -23,6 +23,7 @@ from csmsd_security.certificate_rows import (
     leaf_of,
     with_chain,
 )
+from csmsd_security.client_rules import objection, read_certificate, registered_objection
 from csmsd_security.commands import CERTIFICATE_SIGNED
 from csmsd_security.config import SecurityConfig
 from csmsd_security.hookspecs import issue_certificate
@@ -160,6 +161,29 @@ class Certificates:
     def _known(self, station_id: str, leaf: x509.Certificate) -> StationCertificate | None:
         row = self.book.of_leaf(fingerprint_of(leaf))
         return row if row is not None and row.station_id == station_id else None
+
+    # -- shown ---------------------------------------------------------------------------------------
+
+    def judge(self, record: StationRecord, der: bytes) -> str | None:
+        """Why a verified certificate that names this station does not count, or None (SEC-21 … SEC-24)."""
+        read = read_certificate(der)
+        if read is None:
+            return "it cannot be read"
+        certificate, fingerprint = read
+        organisations = (self._config.cpo_name, *self._config.trusted_organisations)
+        known, now = self.book.of_leaf(fingerprint), self._host.env.now()
+        found = objection(certificate, organisations)
+        if found is None and known is not None:
+            found = registered_objection(record, known, now, self._newer_was_used)
+            if found is None and known.used_at is None:
+                self._put(REPLACE(known, used_at=now))
+        return found
+
+    def _newer_was_used(self, old: StationCertificate) -> bool:
+        return any(
+            each.used_at is not None and each.requested_at > old.requested_at
+            for each in self.book.of_station(old.station_id)
+        )
 
     # -- looked after ------------------------------------------------------------------------------
 

@@ -50,6 +50,11 @@ class _Pem(msgspec.Struct, frozen=True):
     pem: str
 
 
+class _Raised(msgspec.Struct, frozen=True):
+    status: str
+    warnings: tuple[str, ...] = ()
+
+
 class _Status(msgspec.Struct, frozen=True):
     status: str
 
@@ -255,6 +260,26 @@ def delete_certificate(client: ApiClient, output: Output, station_id: str, seria
         raise Failure(f"{station_id} has reported {len(found)} certificates with the serial number {serial_number}")
     body = {"certificateHashData": msgspec.to_builtins(found[0].hash_data)}
     _call(client, output, station_id, "DeleteCertificate", body)
+
+
+@security.group("profile")
+def profile() -> None:
+    """Security profiles of stations."""
+
+
+@profile.command("raise")
+@click.argument("station_id", metavar="STATION")
+@click.argument("number", type=click.IntRange(1, 3), metavar="PROFILE")
+@takes_server
+def raise_profile(client: ApiClient, output: Output, station_id: str, number: int) -> None:
+    """Have STATION use the security profile PROFILE from its next connection on."""
+    answer = client.post(f"/stations/{segment(station_id)}/security/profile", {"profile": number}, timeout=None)
+    raised = msgspec.json.decode(answer, type=_Raised)
+    if not output.is_json:
+        print_warnings(raised.warnings)
+    if raised.status not in ("Accepted", "RebootRequired"):
+        raise Failure(f"{station_id} answered {raised.status}; its profile stays as it is")
+    output.record(answer, lambda: f"{station_id} answered {raised.status}; reset it to use profile {number}")
 
 
 def _call(client: ApiClient, output: Output, station_id: str, action: str, body: object) -> None:

@@ -14,8 +14,8 @@ from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
 from csmsd.pending import Pending
 from csmsd.plugin import Migrations, Plugin
-from csmsd.station import Arrival, Station
-from csmsd_core import CorePlugin
+from csmsd.station import Arrival, Station, StationRecord
+from csmsd_core import ChangeConfiguration, ChangeConfigurationResponse, CorePlugin
 from csmsd_security import cli, facts, hookspecs, log_rules, messages, tables, triggers
 from csmsd_security.actions import ACTIONS
 from csmsd_security.authority import Authority, KeyType, Root
@@ -25,6 +25,7 @@ from csmsd_security.config import SecurityConfig
 from csmsd_security.events import SecurityEvents
 from csmsd_security.installed import InstalledCertificates
 from csmsd_security.jobs import Jobs
+from csmsd_security.profiles import ProfileUpgrades
 from csmsd_security.triggers import Triggers
 
 DAY = 86_400.0  # seconds
@@ -52,6 +53,7 @@ class SecurityPlugin(Plugin[SecurityConfig]):
         self.authority = Authority(host.config.data_dir / "authority")
         self.certificates = Certificates(host, config, self.authority)
         self.installed = InstalledCertificates(host)
+        self.profiles = ProfileUpgrades(host, self.certificates, self.installed)
         self.triggers = Triggers(host, config.patience, self._expect)
 
     @property
@@ -71,6 +73,7 @@ class SecurityPlugin(Plugin[SecurityConfig]):
         async with trio.open_nursery() as nursery:
             self.triggers.serve_in(nursery)
             self.certificates.serve_in(nursery)
+            self.profiles.serve_in(nursery)
             task_status.started()
             while True:
                 await self._propose_renewals()
@@ -89,11 +92,24 @@ class SecurityPlugin(Plugin[SecurityConfig]):
         """A root of the built-in CA; AuthorityError if there is one of this kind."""
         number, now = self.certificates.new_serial_number(), self.host.env.now()
         root = await trio.to_thread.run_sync(self.authority.create, kind, self.config.cpo_name, number, now)
+        self.host.reload_certificates()
         self.host.audit.record(actor, "security.ca_init", kind, None, root.certificate.subject.rfc4514_string())
         return root
 
     def _expect(self, station_id: str, action: str) -> None:
         self.core.expected.expect(station_id, action)
+
+    # Who may come in
+
+    @hookimpl
+    def client_roots(self) -> Iterable[str]:
+        """SEC-20: the built-in CA's."""
+        return [root.pem for root in self.authority.roots.values()]
+
+    @hookimpl
+    def judge_certificate(self, record: StationRecord, certificate: bytes) -> str | None:
+        """SEC-21 … SEC-24."""
+        return self.certificates.judge(record, certificate)
 
     # CALLs of stations
 
@@ -141,6 +157,8 @@ class SecurityPlugin(Plugin[SecurityConfig]):
     def command_warnings(self, station: Station, request: msgspec.Struct) -> Iterable[str]:
         """OP-02."""
         match request:
+            case ChangeConfiguration():
+                return list(self.profiles.warnings(station, request))
             case messages.ExtendedTriggerMessage():
                 return list(triggers.warnings(self.core, station, request))
             case messages.InstallCertificate():
@@ -158,6 +176,8 @@ class SecurityPlugin(Plugin[SecurityConfig]):
     async def prepare_command(self, station: Station, command: AnyCommand, request: msgspec.Struct) -> None:
         """Durable before the station can act on it."""
         match request:
+            case ChangeConfiguration():
+                await self.profiles.prepare(station, request)
             case messages.CertificateSigned():
                 await self.certificates.prepare(station.id, request)
             case messages.InstallCertificate():
@@ -175,6 +195,8 @@ class SecurityPlugin(Plugin[SecurityConfig]):
     ) -> None:
         """Keep the mirrors up to date, after late answers too (RPC-24)."""
         match request, response:
+            case ChangeConfiguration(), ChangeConfigurationResponse():
+                self.profiles.handled(station, request, response)
             case messages.ExtendedTriggerMessage(), messages.ExtendedTriggerMessageResponse():
                 self.triggers.answered(station.id, request, response)
             case messages.CertificateSigned(), messages.CertificateSignedResponse():

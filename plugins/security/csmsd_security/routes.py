@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 from csmsd_security.routes_certificates import certificate_routes
 from csmsd_security.routes_events import event_routes
 from csmsd_security.routes_jobs import job_routes
+from csmsd_security.routes_profiles import profile_routes
 from csmsd_security.routes_triggers import trigger_routes
 
 if TYPE_CHECKING:
@@ -23,4 +24,5 @@ def security_routes(plugin: SecurityPlugin) -> Sequence[ControllerRouterHandler]
         *job_routes(plugin),
         *trigger_routes(plugin),
         *certificate_routes(plugin),
+        *profile_routes(plugin),
     ]

@@ -39,6 +39,7 @@ class StationView(msgspec.Struct, frozen=True, kw_only=True):
     registration: Registration
     announced: Registration | None
     security_profile: int | None
+    profile_upgrade_to: int | None  # admitted as well, until it was used once (SEC-42)
     tolerance: Tolerance | None
     accept_long_message_ids: bool
     whole_seconds: bool
@@ -59,6 +60,7 @@ class StationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generate_password: bool = False
     registration: Registration | UnsetType = UNSET
     security_profile: int | UnsetType | None = UNSET
+    profile_upgrade_to: int | UnsetType | None = UNSET
     tolerance: Tolerance | UnsetType | None = UNSET
     accept_long_message_ids: bool | UnsetType = UNSET
     whole_seconds: bool | UnsetType = UNSET

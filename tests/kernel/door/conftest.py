@@ -210,7 +210,7 @@ async def open_world(sqlite_url: str, nursery: trio.Nursery) -> AsyncIterator[Op
         credentials = CredentialBook(states, Hashing(inline=True), env)
         book = StationBook(states, credentials, registry, store, env)
         await states.load()
-        authenticator = Authenticator(config.access, book, credentials, env)
+        authenticator = Authenticator(config.access, book, credentials, env, runner)
         hooks.enable(authenticator, "kernel", Terms(5.0, is_critical=True))
         observer = Observer()
         hooks.enable(observer, "observer", Terms(5.0))

@@ -211,8 +211,8 @@ async def test_a_plugin_is_asked_first_with_the_decoded_identity_and_may_leave_i
 
 @pytest.mark.req("WS-07")
 async def test_whoever_a_plugin_admits_needs_a_record(house: Any) -> None:
-    house.hooks.enable(Opinion(Verdict(True, security_profile=3)), "opinion", Terms(5.0))
-    assert await house.knock() == Admission(101, "CP-1", 3)
+    house.hooks.enable(Opinion(Verdict(True, security_profile=1)), "opinion", Terms(5.0))
+    assert await house.knock() == Admission(101, "CP-1", 1)
     assert (await house.knock("/ocpp/CP-9")).status == 401
     assert house.last_attempt[0] == "identity"
 

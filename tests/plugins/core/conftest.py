@@ -78,6 +78,9 @@ class House(Host):
     is_ready = True
     ocpp_urls: Sequence[str] = ()
 
+    def reload_certificates(self) -> None:
+        """There are none."""
+
     def metrics(self) -> Sequence[Metric]:
         return [figure for figures in self.hooks.call_plain(kernel_hookspecs.report_metrics) for figure in figures]
 

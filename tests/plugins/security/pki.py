@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -64,3 +64,8 @@ def pem_of(certificate: x509.Certificate) -> str:
 
 def key_pem(key: Key) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def certificate_der(common_name: str) -> bytes:
+    """A self-signed certificate of that name."""
+    return issue(ec_key(), name(common_name), datetime.now(UTC)).public_bytes(Encoding.DER)

@@ -16,6 +16,7 @@ station = sa.Table(
     sa.Column("registration", sa.Text, nullable=False),
     sa.Column("announced", sa.Text),
     sa.Column("security_profile", sa.Integer),
+    sa.Column("profile_upgrade_to", sa.Integer),
     sa.Column("tolerance", sa.Text),
     sa.Column("accept_long_message_ids", sa.Boolean, nullable=False, default=False),
     sa.Column("whole_seconds", sa.Boolean, nullable=False, default=False),

@@ -62,8 +62,11 @@ class KeyPair:
     private_key: Path
 
 
-def context_of(listen: Listen) -> ssl.SSLContext:
-    """The context that the configuration asks for; call it again to reload its files (SEC-06, SEC-11)."""
+def context_of(listen: Listen, more_roots: Sequence[str] = ()) -> ssl.SSLContext:
+    """The context that the configuration asks for; call it again to reload its files (SEC-06, SEC-11).
+
+    `more_roots` are PEM texts of plugins, beside the files of `listen.client_roots` (SEC-20).
+    """
     if len(listen.certificate) != len(listen.private_key):
         raise ConfigError(
             f"listen.certificate names {len(listen.certificate)} files, listen.private_key {len(listen.private_key)}: "
@@ -71,13 +74,17 @@ def context_of(listen: Listen) -> ssl.SSLContext:
         )
     if not listen.certificate:
         raise ConfigError("listen.ocpp_tls needs listen.certificate and listen.private_key")
-    return server_context([KeyPair(*files) for files in zip(listen.certificate, listen.private_key, strict=True)])
+    if listen.client_certificates == "required" and not (listen.client_roots or more_roots):
+        raise ConfigError("listen.client_certificates = required needs roots to judge them by: listen.client_roots")
+    pairs = [KeyPair(*files) for files in zip(listen.certificate, listen.private_key, strict=True)]
+    return server_context(pairs, listen.client_roots, listen.client_certificates, more_roots)
 
 
 def server_context(
     pairs: Sequence[KeyPair],
-    client_roots: Path | None = None,
+    client_roots: Sequence[Path] = (),
     client_certificates: Literal["optional", "required"] = "optional",
+    more_roots: Sequence[str] = (),
 ) -> ssl.SSLContext:
     """A context for a listener; raises ConfigError naming the file that cannot be used.
 
@@ -90,8 +97,11 @@ def server_context(
     for pair in pairs:
         check_certificate(pair.certificate)
         _load_pair(context, pair)
-    if client_roots is not None:
-        _load_roots(context, client_roots)
+    if client_roots or more_roots:
+        for path in client_roots:
+            _load_roots(context, path)
+        for pem in more_roots:
+            context.load_verify_locations(cadata=pem)
         context.verify_mode = ssl.CERT_REQUIRED if client_certificates == "required" else ssl.CERT_OPTIONAL
     return context
 
