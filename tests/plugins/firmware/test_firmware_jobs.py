@@ -11,14 +11,18 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from csmsd.hookspecs import hookimpl
+from csmsd.host import Host
 from csmsd.journal import ExchangeFilter
-from csmsd.testing import CallErrorReceived
-from csmsd_core import StatusNotification, StatusNotificationResponse
-from csmsd_firmware import UpdateFirmwareResponse
+from csmsd.plugin import NoConfig, Plugin
+from csmsd.testing import CallErrorReceived, open_test_csms
+from csmsd_core import StationBooted, StatusNotification, StatusNotificationResponse
+from csmsd_firmware import FirmwarePlugin, JobChanged, UpdateFirmwareResponse
 from csmsd_firmware.jobs import SIGNED_ONLY
 from csmsd_firmware.messages import FirmwareStatus
 from csmsd_firmware.progress import STATES_BY_STATUS, SUCCEEDED, State, after_status
-from tests.plugins.firmware.conftest import Depot, boot, refusal, report
+from csmsd_web import WebPlugin
+from tests.plugins.firmware.conftest import Depot, boot, refusal, report, report_upload
 
 LOCATION = "ftp://installer:s3cr3t@files.example.org/images/new.bin"
 PROGRESS = ("Downloading", "Downloaded", "Installing")
@@ -303,19 +307,62 @@ async def test_a_pending_station_may_report_of_a_job_and_of_nothing_else(
     assert (await depot.job())["state"] == "installed"
 
 
-async def test_facts_tell_of_every_change_and_of_what_nobody_asked_for(depot: Depot, autojump_clock: MockClock) -> None:
-    station = await depot.station()
-    await report(station, "Installed", "Idle")
+@pytest.mark.req("FW-05")
+async def test_a_boot_that_becomes_known_late_is_no_boot_after_the_update(
+    depot: Depot, autojump_clock: MockClock
+) -> None:
+    await depot.station()
+    earlier = depot.host.env.now()
+    await trio.sleep(10)
     await update(depot)
-    await report(station, "Downloading", "Downloading", "Idle", "Downloaded")
-    with depot.host.events.watch(frozenset({"firmware.status"})) as channel:
-        await report(station, "Installing")
-        assert channel.receive_nowait().station_id == "CP-1"
+    for at, state in ((earlier, "accepted"), (depot.host.env.now(), "installed")):
+        await depot.firmware.jobs.booted("CP-1", StationBooted(at, "Accepted", "v", "m", "2.0", ()))
+        assert (await depot.job())["state"] == state
+
+
+class Listener(Plugin[NoConfig]):
+    """Hears of facts."""
+
+    name = "listener"
+    requires = ("firmware",)
+
+    def __init__(self, config: NoConfig, host: Host) -> None:
+        super().__init__(config, host)
+        self.heard: list[tuple[bool, str, str]] = []
+
+    @hookimpl
+    async def firmware_status_changed(self, fact: JobChanged) -> None:
+        self.heard.append((fact.job_id is not None, fact.status, fact.state))
+
+    @hookimpl
+    async def diagnostics_status_changed(self, fact: JobChanged) -> None:
+        self.heard.append((fact.job_id is not None, fact.status, fact.state))
+
+
+async def test_facts_tell_of_every_change_and_of_what_nobody_asked_for(autojump_clock: MockClock) -> None:
+    async with open_test_csms(plugins=("core", WebPlugin, FirmwarePlugin, Listener)) as csms:
+        depot = Depot(csms)
+        depot.token = await depot.mint()
+        station = await depot.station()
+        await report(station, "Installed", "Idle")
+        await report_upload(station, "Uploaded")
+        await update(depot)
+        await report(station, "Downloading", "Downloading", "Idle", "Downloaded")
+        await boot(station, "2.0")
+        await trio.sleep(5)
+        listener = csms.host.plugins.get("listener")
+        assert isinstance(listener, Listener)
+        assert listener.heard == [
+            (False, "Installed", ""),
+            (False, "Uploaded", ""),
+            (True, "", "accepted"),
+            (True, "Downloading", "downloading"),
+            (True, "Downloaded", "downloaded"),
+            (True, "", "installed"),
+        ]
 
 
 async def test_without_the_plugin_its_actions_are_not_supported(autojump_clock: MockClock) -> None:
-    from csmsd.testing import open_test_csms
-
     async with open_test_csms() as csms:
         station = await csms.connect("CP-1")
         await boot(station)
