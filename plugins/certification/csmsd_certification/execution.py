@@ -1,0 +1,113 @@
+"""What a case works with: its charger, its central system, its id tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import msgspec
+import trio
+
+from csmsd_certification.case import Case, CaseFailed
+from csmsd_certification.central import CentralSystem, Refused
+from csmsd_certification.charger import OCPP, Charger, Command, Door, Fields
+from csmsd_certification.wire import WireLog
+from csmsd_core import Tag
+
+CONNECTORS = 2
+_encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+
+
+class Execution:
+    """One case in execution. `order` is the operator's way to the station, `charger` the station's to the system."""
+
+    def __init__(self, case: Case, central: CentralSystem, nursery: trio.Nursery, timeout: float) -> None:
+        self.case, self.central, self.timeout = case, central, timeout
+        self.log = WireLog()
+        self.identity = f"CERT-{case.id}"
+        self.charger = Charger(self.identity, central.catalogue, self.log, timeout)
+        self.door = Door(central.url, central.credentials.new_password())
+        self._nursery = nursery
+        self._tags = count(1)
+
+    # -- the connection --------------------------------------------------------------------------------
+
+    async def provision(self, security_profile: int = 1) -> None:
+        """Make the station known."""
+        await self.central.put_station(self.identity, self.door.password, security_profile)
+
+    async def connect(self) -> None:
+        """Connect, anew if need be."""
+        await self.charger.connect(self._nursery, self.door)
+
+    async def knock(self, door: Door, subprotocols: tuple[str, ...] = (OCPP,)) -> int:
+        """Try to connect: the HTTP status, 0 if there was none."""
+        return await self.charger.knock(self._nursery, door, subprotocols)
+
+    # -- the operator ----------------------------------------------------------------------------------
+
+    async def tag(self, parent: str = "", *, blocked: bool = False, expired: bool = False) -> str:
+        """A new id tag that the system knows."""
+        id_tag = self.unknown_tag()
+        expires_at = datetime.now(UTC) - timedelta(days=1) if expired else None
+        await self.central.put_tag(Tag(id_tag, "Blocked" if blocked else "Accepted", parent, expires_at))
+        return id_tag
+
+    def unknown_tag(self) -> str:
+        """A new id tag that the system does not know."""
+        return f"{self.case.id}-{next(self._tags)}"
+
+    async def order(self, action: str, fields: Fields | None = None, /, **answer: Any) -> Fields:
+        """The operator sends a command, the charger answers, the system takes note: the payload as it arrived.
+
+        It must arrive as it was ordered, and the answer must be known to the operator afterwards.
+        """
+        command, command_id = await self.arriving(action, fields or {})
+        await self.charger.answer(command, answer)
+        await self.processed(action, command_id, answer)
+        return command.fields
+
+    async def arriving(self, action: str, fields: Fields) -> tuple[Command, str]:
+        """The first half of `order`: what arrived, not answered yet, and the operator's id of the command."""
+        payload = _encode(fields)
+        try:
+            command_id = await self.central.send(self.identity, action, payload)
+        except Refused as refused:
+            raise CaseFailed(f"{action}.req", "to be sent", f"refused: {refused}") from None
+        command = await self.charger.command(action)
+        if command.request != self.central.catalogue.check_command(action, payload):
+            raise CaseFailed(f"{action}.req", payload.decode(), bytes(command.call.payload).decode())
+        return command, command_id
+
+    async def processed(self, action: str, command_id: str, answer: Fields) -> None:
+        """The second half of `order`."""
+        step = f"{action}.conf, as the operator sees it"
+        try:
+            with trio.fail_after(self.timeout):
+                outcome = await self.central.outcome(command_id)
+        except trio.TooSlowError:
+            raise CaseFailed(step, _encode(answer).decode(), f"no outcome within {self.timeout:g} s") from None
+        if outcome.state != "answered":
+            raise CaseFailed(step, _encode(answer).decode(), f"{outcome.state} {outcome.error}".rstrip())
+        if msgspec.json.decode(outcome.result) != answer:
+            raise CaseFailed(step, _encode(answer).decode(), outcome.result.decode())
+
+    # -- criteria --------------------------------------------------------------------------------------
+
+    def expect(self, step: str, expected: object, got: object) -> None:
+        """A pass criterion: equality."""
+        if expected != got:
+            raise CaseFailed(step, str(expected), str(got))
+
+    def demand(self, step: str, expected: str, got: object, *, holds: bool) -> None:
+        """A pass criterion of any kind."""
+        if not holds:
+            raise CaseFailed(step, expected, str(got))
+
+
+def at(seconds: float = 0) -> str:
+    """A time as on the wire, so many seconds from now."""
+    moment = datetime.now(UTC) + timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"

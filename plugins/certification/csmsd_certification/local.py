@@ -1,0 +1,104 @@
+"""The central system under test is a csmsd of our own: real sockets and TLS, its data in a temporary folder."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from csmsd import open_csms
+from csmsd.config import Access, Config, Listen, StoreConfig
+from csmsd.env import Env
+from csmsd.errors import CsmsdError, PluginError
+from csmsd.host import Host
+from csmsd.station import StationRecord
+from csmsd_certification.catalogue import Catalogue
+from csmsd_certification.central import CentralSystem, Outcome, PluginInfo, Refused, SystemInfo
+from csmsd_certification.credentials import HOST, Credentials
+from csmsd_core import CorePlugin, Tag
+
+_ACTOR = "certification"
+
+
+class LocalCentralSystem(CentralSystem):
+    """Driven from inside: what an operator does by the API, without the web plugin having to be there."""
+
+    def __init__(self, host: Host, credentials: Credentials) -> None:
+        self._host, self.credentials = host, credentials
+        self.catalogue = Catalogue(host.actions, host.commands.known)
+        self.info = _info(host)
+        # By name: the certificate is of that name (TC_086).
+        self.url = next(url for url in host.ocpp_urls if url.startswith("ws:"))
+        self.tls_url = next(url for url in host.ocpp_urls if url.startswith("wss:")).replace("127.0.0.1", HOST)
+
+    async def put_station(self, identity: str, password: str | None, security_profile: int) -> None:
+        """See CentralSystem."""
+        await self._host.stations.register(StationRecord(identity, security_profile=security_profile), password)
+
+    async def put_tag(self, tag: Tag) -> None:
+        """See CentralSystem."""
+        core = self._host.plugins.get("core")
+        if not isinstance(core, CorePlugin):
+            raise PluginError("the certification needs the Core profile")
+        await core.tags.put(tag, actor=_ACTOR)
+
+    async def raise_profile(self, identity: str, security_profile: int) -> None:
+        """See CentralSystem."""
+        await self._host.stations.change(identity, profile_upgrade_to=security_profile)
+
+    async def send(self, identity: str, action: str, payload: bytes) -> str:
+        """See CentralSystem."""
+        try:
+            return (await self._host.commands.submit(identity, action, payload, actor=_ACTOR)).id
+        except CsmsdError as error:
+            raise Refused(str(error)) from error
+
+    async def outcome(self, command_id: str) -> Outcome:
+        """See CentralSystem."""
+        record = await self._host.commands.outcome(command_id)
+        return Outcome(record.state, bytes(record.result or b"{}"), record.error or record.error_code)
+
+
+@asynccontextmanager
+async def open_local(config: Config) -> AsyncGenerator[LocalCentralSystem, None]:
+    """Run a csmsd with the plugins and the settings of `config`, but with a database and listeners of its own."""
+    with tempfile.TemporaryDirectory(prefix="csmsd-certify-") as folder:
+        credentials = Credentials(Path(folder), Env())
+        private = msgspec.structs.replace(
+            config,
+            data_dir=Path(folder),
+            store=msgspec.structs.replace(StoreConfig(), journal=config.store.journal),
+            access=Access(),
+            listen=Listen(
+                ocpp="127.0.0.1:0",
+                ocpp_tls="127.0.0.1:0",
+                http="",
+                certificate=tuple(certificate for certificate, _ in credentials.server_files),
+                private_key=tuple(key for _, key in credentials.server_files),
+                client_roots=(credentials.root_file,),
+            ),
+        )
+        async with open_csms(private) as host:
+            yield LocalCentralSystem(host, credentials)
+
+
+def _info(host: Host) -> SystemInfo:
+    plugins = tuple(
+        PluginInfo(plugin.name, plugin.version, tuple(dict.fromkeys((*plugin.actions, *plugin.commands))))
+        for plugin in host.plugins.status()
+        if plugin.state == "enabled"
+    )
+    configuration = (
+        ("Python", platform.python_version()),
+        ("System", platform.platform()),
+        ("Transport", host.config.transport),
+        ("Database", "SQLite"),
+        ("Tolerance", host.config.tolerance.value),
+        ("Security profiles", "1 (ws), 2 and 3 (wss)"),
+    )
+    return SystemInfo("csmsd", version("csmsd"), configuration, plugins)

@@ -1,0 +1,77 @@
+"""Runs cases side by side, each with a station and id tags of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import trio
+
+from csmsd.errors import Bug
+from csmsd_certification.case import Case, CaseFailed
+from csmsd_certification.central import CentralSystem
+from csmsd_certification.execution import Execution
+from csmsd_certification.results import CaseResult, Failure, Report, draw_up
+
+log = logging.getLogger("csmsd.plugin.certification")
+Progress = Callable[[CaseResult], None]
+
+
+async def run_cases(
+    central: CentralSystem,
+    cases: Sequence[Case],
+    *,
+    timeout: float,
+    at_once: int,
+    progress: Progress = lambda _result: None,
+) -> Report:
+    """The report; a step may take `timeout` seconds, `at_once` cases run at the same time."""
+    began_at, began = datetime.now(UTC), trio.current_time()
+    results: dict[str, CaseResult] = {}
+    room = trio.CapacityLimiter(at_once)
+
+    async def run(case: Case) -> None:
+        async with room:
+            results[case.id] = await run_case(central, case, timeout)
+            progress(results[case.id])
+
+    async with trio.open_nursery() as nursery:
+        for case in cases:
+            nursery.start_soon(run, case)
+    ordered = [results[case.id] for case in cases]
+    return draw_up(began_at, trio.current_time() - began, central.info, ordered)
+
+
+async def run_case(central: CentralSystem, case: Case, timeout: float) -> CaseResult:
+    """One case, from provisioning to the end of its connection."""
+    lacking = central.lacks(case.needs)
+    if lacking:
+        return CaseResult(case.id, case.name, case.functionality, "Not applicable", lacking=tuple(lacking))
+    began = trio.current_time()
+    failure: Failure | None = None
+    async with trio.open_nursery() as nursery:
+        execution = Execution(case, central, nursery, timeout)
+        try:
+            await execution.provision()
+            await execution.connect()
+            await case.body(execution)
+            await execution.charger.leave()
+        except CaseFailed as failed:
+            failure = Failure(failed.step, failed.expected, failed.got)
+        except Bug as error:
+            log.exception("%s is not written well", case.id)
+            failure = Failure("the case itself", "no error", f"{type(error).__name__}: {error}")
+        nursery.cancel_scope.cancel()
+    wire = execution.log
+    return CaseResult(
+        case.id,
+        case.name,
+        case.functionality,
+        "Fail" if failure else "Pass",
+        trio.current_time() - began,
+        failure,
+        messages=tuple(sorted(wire.messages)),
+        measured=tuple(wire.measured),
+        wire=tuple(wire.lines) if failure else (),
+    )
