@@ -149,7 +149,7 @@ class Charger:
     """A station in a thread: answers every CALL by `answers`, a payload or a CALLERROR code by action."""
 
     def __init__(self, url: str, answers: Mapping[str, Any]) -> None:
-        self.answers = answers
+        self.answers: dict[str, Any] = dict(answers)
         self.calls: list[tuple[str, Any]] = []
         self.closed_with: int | None = None
         self._stack = ExitStack()
