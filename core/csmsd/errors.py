@@ -85,6 +85,10 @@ class CommandConflict(CsmsdError):
     """The command id was used before, for another command or payload."""
 
 
+class NeverSent(CallRefused):
+    """A command was prepared, and then not put on the line: the station cannot know of it."""
+
+
 class StoreError(CsmsdError):
     """A write is not known to be durable: whoever asked for it must not be told that it is."""
 

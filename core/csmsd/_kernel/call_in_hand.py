@@ -39,6 +39,7 @@ class CallInHand:
         "_deadline",
         "_is_over",
         "_kernel",
+        "_leads",
         "_next",
         "_received_at",
         "_request",
@@ -59,6 +60,7 @@ class CallInHand:
         self._deadline = 0.0  # of the whole answer; set when it is waited for
         self._timer: Timer | None = None  # while a promise is waited for
         self._is_over = False  # it was waited for in vain
+        self._leads = False  # others may wait for our answer (RPC-12)
         self._since = perf_counter_ns()
         self._trace: list[tuple[str, Outcome, int, str]] = []
 
@@ -72,6 +74,24 @@ class CallInHand:
         except OcppError as error:
             return self.refuse(error)
 
+    def lead(self) -> None:
+        """The same message may come again before this one is answered: it waits for our answer."""
+        self._leads = True
+        self._kernel.repeats.begin(self._caller.station.id, self._call)
+
+    def follow(self, twin: Pending[bytes | None]) -> None:
+        """The same message is being answered already, on an older connection; if that fails, it is asked anew."""
+
+        def answered(payload: bytes | None, _error: BaseException | None) -> None:
+            if not self._caller.is_waiting_for(self._call):
+                self._record(None, "disconnected")
+            elif payload is not None:
+                self._answer(self.repeat(payload))
+            else:
+                self._answer(self._kernel.start(self._caller, self._call, self._received_at))
+
+        twin.when_settled(answered)
+
     def repeat(self, payload: bytes) -> bytes:
         """Give a stored answer again (RPC-12)."""
         self._note("kernel", "answered", "the stored answer to the same message")
@@ -83,6 +103,7 @@ class CallInHand:
         call = self._call
         reply = encode_error(call.id, error.code, error.description, error.details)
         exchange = self._exchange(error.description, error.code)
+        self._end(None)
         if self._route is None or not self._route.action.keeps_refused:
             self._kernel.recorder.handled(self._caller.station, exchange)
             return reply
@@ -157,10 +178,12 @@ class CallInHand:
             self._timer.cancel()
         if self._is_over:
             return
+        assert self._route is not None
         if not self._caller.is_waiting_for(self._call):
+            is_answer = self._leads and error is None and type(answer) is self._route.action.response
+            self._end(self._route.action.encode(answer) if is_answer else None)  # the station may ask once more
             self._record(None, "disconnected")  # nobody is asked any more, and nobody is blamed
             return
-        assert self._route is not None
         step = self._route.plan[self._next - 1]
         if isinstance(error, StoreError):
             self._give_up(error)
@@ -188,12 +211,14 @@ class CallInHand:
     def _too_late(self) -> None:
         """Nobody knows if what was promised is stored: a CALLERROR would be wrong for billing data (RPC-31)."""
         if not self._caller.is_waiting_for(self._call):
+            self._end(None)
             return
         assert self._route is not None
         self._is_over = True
         self._failed(self._route.plan[self._next - 1], trio.TooSlowError())
         reason = f"no answer to {self._call.action} in time"
         if self._route.action.is_transactional:
+            self._end(None)
             self._record(None, "unstored")
             self._caller.abandon(self._call, INTERNAL_ERROR, reason)
         else:
@@ -235,7 +260,7 @@ class CallInHand:
             self._caller.answer(self._call, reply)
 
     def _reply(self, step: Step, answer: Any) -> bytes | None:
-        call, station, route = self._call, self._caller.station, self._route
+        call, route = self._call, self._route
         assert route is not None
         try:
             payload = route.action.encode(answer, whole_seconds=self._caller.record.whole_seconds)
@@ -244,8 +269,7 @@ class CallInHand:
             self._note(step.plugin, "failed", "broke the schema")
             return self.refuse(InternalError("internal error"))
         self._kernel.hooks.worked(step)
-        if route.action.repeats_answer:
-            self._kernel.repeats.keep(station.id, call, payload)
+        self._end(payload)
         self._note(step.plugin, "answered")
         self._record(payload.decode(), "")
         return encode_result(call.id, payload)
@@ -258,6 +282,7 @@ class CallInHand:
             self._answer(self.refuse(InternalError("the message could not be stored")))
             return
         log.error("%s: %s is not stored: %s", self._caller.station.id, call.action, error)
+        self._end(None)
         self._record(None, "unstored")
         is_outage = isinstance(error, (StoreUnavailable, OutcomeUnknown))
         self._caller.abandon(call, TRY_AGAIN_LATER if is_outage else INTERNAL_ERROR, "storage unavailable")
@@ -266,6 +291,12 @@ class CallInHand:
 
     def _note(self, plugin: str, outcome: Outcome, note: str = "") -> None:
         self._trace.append((plugin, outcome, (perf_counter_ns() - self._since) // 1000, note))
+
+    def _end(self, answer: bytes | None) -> None:
+        """Whoever sent the same message meanwhile gets the same answer."""
+        if self._leads:
+            self._leads = False
+            self._kernel.repeats.end(self._caller.station.id, self._call, answer)
 
     def _record(self, response: str | None, error: str) -> None:
         self._kernel.recorder.handled(self._caller.station, self._exchange(response, error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -145,6 +146,7 @@ class CommandDesk(Commands):
     ) -> None:
         self._store, self._stations, self._env, self._nursery, self._known = store, stations, env, nursery, known
         self._running: dict[str, trio.Event] = {}
+        self._storing: Counter[str] = Counter()  # submissions on their way to the database
 
     async def open(self) -> None:
         """Settle what an earlier csmsd left behind."""
@@ -179,12 +181,24 @@ class CommandDesk(Commands):
                     self._nursery.start_soon(self._run, record, station, command, request, ended)
                 return first
 
-            first = await self._store.submit(add_commands, _Submission(record, fingerprint)).then(begin)
+            self._storing[new_id] += 1
+            stored = self._store.submit(add_commands, _Submission(record, fingerprint)).then(begin)
+            stored.when_settled(lambda *_: self._storing.subtract([new_id]))
+            first = await stored
             if first is None:
                 return record
         if first.fingerprint != fingerprint:
             raise CommandConflict(f"the id {new_id} was used before, for another station, command or payload")
-        return first.record
+        return await self._alive(first.record)
+
+    async def _alive(self, record: CommandRecord) -> CommandRecord:
+        """A record as it is; one whose COMMIT was given up, and then came true, was never sent and says so."""
+        self._storing += Counter()  # without those at zero
+        if record.finished_at is not None or record.id in self._running or record.id in self._storing:
+            return record
+        reason = "storing it was given up, so it was not sent: submit it anew, under another id"
+        await self._store.submit(finish_commands, _Finish(record.id, "refused", self._env.now(), error=reason))
+        return await self.find(record.id) or record
 
     async def outcome(self, command_id: str) -> CommandRecord:
         """See Commands."""

@@ -126,6 +126,11 @@ class Dispatcher:
                 answer = self.repeats.find(caller.station.id, call)
                 if answer is not None:
                     return hand.repeat(answer)
+                twin = self.repeats.in_hand(caller.station.id, call)
+                if twin is not None:
+                    hand.follow(twin)
+                    return None
+                hand.lead()
             elif call.action == BOOT:
                 self.repeats.forget(caller.station.id)
             payload = bytes(call.payload)

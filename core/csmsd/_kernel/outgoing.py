@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from csmsd._kernel.submissions import Submissions
-from csmsd.errors import CallFailed, CallRefused, CallTimeout, CsmsdError, InvalidResponse, StationUnavailable
+from csmsd.errors import (
+    CallFailed,
+    CallRefused,
+    CallTimeout,
+    CsmsdError,
+    InvalidResponse,
+    NeverSent,
+    StationUnavailable,
+)
 from csmsd.hookspecs import command_failed, command_handled, guard_command, prepare_command
 from csmsd.journal import Exchange
 from csmsd.ocpp.errors import OcppError
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from csmsd.ocpp.decoding import Deviation
     from csmsd.station import Station
 
+WITHHELD = "(withheld: it may repeat the secret that was sent)"
 REMEMBERED = 16  # commands that were given up and whose late answer still changes mirrors (RPC-24)
 
 
@@ -57,9 +66,9 @@ class OutgoingCalls:
         try:
             return await call.pending
         finally:
-            if call.sent_at is None:
-                self._calls.pop(call.id, None)
+            if call.sent_at is None and self._calls.pop(call.id, None) is not None:
                 self._session.finish(call.id)
+                self._never_sent(command, request, "nobody waits for it any more")
 
     async def prepared(self, command: AnyCommand, request: Any, timeout: float | None) -> Pending[Any]:
         """Send a command: the Pending of its answer."""
@@ -90,6 +99,7 @@ class OutgoingCalls:
             if call.timer is not None:
                 call.timer.cancel()
             if call.sent_at is None:
+                self._never_sent(call.command, call.request, str(error))
                 call.pending.settle(error=error)
             else:
                 self._fail(call, error, "disconnected")
@@ -104,8 +114,12 @@ class OutgoingCalls:
         refusal = await hooks.first(guard_command, station, command, request)
         if refusal is not None:
             raise CallRefused(f"{command.name} is not sent to {station.id}: {refusal}")
-        await self._prepare(command, request)
-        self._check_line()
+        try:
+            await self._prepare(command, request)
+            self._check_line()
+        except CsmsdError as error:
+            self._never_sent(command, request, str(error))
+            raise
         patience = timeout or station.record.call_timeout or self._context.limits.call_timeout
         call = OutgoingCall(self._context.env.new_id(), command, request, payload, patience)
         self._calls[call.id] = call
@@ -113,6 +127,11 @@ class OutgoingCalls:
         if message is not None:
             self._put_on_line(call, message)
         return call
+
+    def _never_sent(self, command: AnyCommand, request: Any, reason: str) -> None:
+        """Whoever has prepared it can let go of that."""
+        error = NeverSent(f"{command.name} was not sent to {self._station.id}: {reason}")
+        self._context.hooks.call_plain(command_failed, self._station, command, request, error)
 
     def _check_line(self) -> None:
         if not self._station.is_online:
@@ -152,8 +171,10 @@ class OutgoingCalls:
     def _settle(self, call: OutgoingCall, frame: CallResult | CallError) -> None:
         station_id, name = self._station.id, call.command.name
         if isinstance(frame, CallError):
-            failed = CallFailed(station_id, name, frame.code, frame.description, bytes(frame.details))
-            self._fail(call, failed, frame.code, frame.description)
+            description, details = frame.description, bytes(frame.details)
+            if call.command.redact_request(call.payload) != call.payload:  # the station may repeat the secret (WS-24)
+                description, details = WITHHELD if description else "", b"{}"
+            self._fail(call, CallFailed(station_id, name, frame.code, description, details), frame.code, description)
             return
         payload, tolerance = bytes(frame.payload), self._station.record.tolerance or self._context.tolerance
         try:

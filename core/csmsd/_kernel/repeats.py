@@ -1,4 +1,4 @@
-"""Answers that are given again when a station sends the same message once more (RPC-12)."""
+"""One effect for a message that a station sends several times: the same answer for all of them (RPC-12)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from csmsd.ocpp.frames import Call
+from csmsd.pending import Pending
 
 MEMORY = 3600.0  # seconds an answer is kept
 PER_STATION = 16
@@ -18,6 +19,7 @@ class Repeats:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._stations: OrderedDict[str, OrderedDict[str, tuple[bytes, float, bytes]]] = OrderedDict()
+        self._in_hand: dict[tuple[str, str], tuple[bytes, Pending[bytes | None]]] = {}
 
     def find(self, station_id: str, call: Call) -> bytes | None:
         """The payload of the answer to the same message within the last hour."""
@@ -29,8 +31,24 @@ class Repeats:
         is_same = request == bytes(call.payload) and self._monotonic() - kept_at < MEMORY
         return answer if is_same else None
 
-    def keep(self, station_id: str, call: Call, answer: bytes) -> None:
-        """Remember the payload of the answer to a message."""
+    def in_hand(self, station_id: str, call: Call) -> Pending[bytes | None] | None:
+        """The answer to come if the same message is being answered now, maybe on an older connection."""
+        request, answer = self._in_hand.get((station_id, _key(call)), (b"", None))
+        return answer if request == bytes(call.payload) else None
+
+    def begin(self, station_id: str, call: Call) -> None:
+        """A message is being answered; `end` follows."""
+        self._in_hand[station_id, _key(call)] = bytes(call.payload), Pending()
+
+    def end(self, station_id: str, call: Call, answer: bytes | None) -> None:
+        """The payload of its answer is remembered; None: it got none, and the next try is a new one."""
+        _, pending = self._in_hand.pop((station_id, _key(call)), (b"", None))
+        if answer is not None:
+            self._keep(station_id, call, answer)
+        if pending is not None:
+            pending.settle(answer)
+
+    def _keep(self, station_id: str, call: Call, answer: bytes) -> None:
         known = self._stations.setdefault(station_id, OrderedDict())
         self._stations.move_to_end(station_id)
         known[_key(call)] = bytes(call.payload), self._monotonic(), answer
