@@ -78,6 +78,7 @@ class InstalledCertificates:
         self._host = host
         self._found: dict[tuple[str, CertificateUse], Reading] = {}
         self._names: dict[tuple[str, str, str, str], str] = {}
+        self._roots: dict[str, x509.Certificate] = {}
 
     async def load(self) -> None:
         """Read everything, before stations are let in."""
@@ -158,7 +159,12 @@ class InstalledCertificates:
             if request.certificate_hash_data not in reading.found:
                 yield "the station reported it in another spelling (SEC-63)"
 
+    def roots(self) -> Sequence[x509.Certificate]:
+        """All root certificates that csmsd has sent to stations."""
+        return list(self._roots.values())
+
     def _name(self, certificate: x509.Certificate) -> None:
+        self._roots[fingerprint_of(certificate)] = certificate
         for algorithm in ALGORITHMS:
             data = hash_data(certificate, algorithm) if _is_self_signed(certificate) else None
             if data is not None:

@@ -23,6 +23,7 @@ from csmsd_security.certificates import Certificates
 from csmsd_security.commands import COMMANDS, EXTENDED_TRIGGER_MESSAGE
 from csmsd_security.config import SecurityConfig
 from csmsd_security.events import SecurityEvents
+from csmsd_security.firmware_rules import about_firmware
 from csmsd_security.installed import InstalledCertificates
 from csmsd_security.jobs import Jobs
 from csmsd_security.profiles import ProfileUpgrades
@@ -168,7 +169,8 @@ class SecurityPlugin(Plugin[SecurityConfig]):
             case messages.GetLog():
                 return list(log_rules.about_log(request))
             case messages.SignedUpdateFirmware():
-                return list(log_rules.about_schedule(request))
+                about_image = about_firmware(request.firmware, self.installed.roots(), self.host.env.now())
+                return [*log_rules.about_schedule(request), *about_image]
             case _:
                 return ()
 
