@@ -9,8 +9,13 @@ from csmsd.errors import ConfigError
 from csmsd_certification.case import Case
 from csmsd_certification.core_commands import CORE_COMMANDS
 from csmsd_certification.core_sessions import CORE_SESSIONS
+from csmsd_certification.firmware import FIRMWARE
+from csmsd_certification.local_list import LOCAL_LIST
+from csmsd_certification.reservation import RESERVATION
+from csmsd_certification.smart_charging import SMART_CHARGING
+from csmsd_certification.trigger import TRIGGER
 
-TABLES = (CORE_SESSIONS, CORE_COMMANDS)
+TABLES = (CORE_SESSIONS, CORE_COMMANDS, FIRMWARE, LOCAL_LIST, RESERVATION, TRIGGER, SMART_CHARGING)
 CASES: tuple[Case, ...] = tuple(case for table in TABLES for case in table.cases)
 
 

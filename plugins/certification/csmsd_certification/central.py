@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import count
 
 import msgspec
 
@@ -49,6 +50,13 @@ class CentralSystem(ABC):
     url: str  # of the unencrypted listener, without an identity
     tls_url: str
     credentials: Credentials  # certificates of the listener, and for stations
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def new_id(self) -> int:
+        """For a reservation, a charging profile, a request: a number that no other case has."""
+        return next(self._numbers)
 
     @abstractmethod
     async def put_station(self, identity: str, password: str | None, security_profile: int) -> None:

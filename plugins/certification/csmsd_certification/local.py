@@ -29,6 +29,7 @@ class LocalCentralSystem(CentralSystem):
     """Driven from inside: what an operator does by the API, without the web plugin having to be there."""
 
     def __init__(self, host: Host, credentials: Credentials) -> None:
+        super().__init__()
         self._host, self.credentials = host, credentials
         self.catalogue = Catalogue(host.actions, host.commands.known)
         self.info = _info(host)
