@@ -193,6 +193,8 @@ async def test_some_id_tags_can_be_sent_by_hand(csms: TestCsms, charger: Charger
     assert charger.sent[-1] == SendLocalList(2, "Differential", (AuthorizationData("B", GOOD),))
     await send(csms, removed=["X"])
     assert charger.tags() == ["A", "B"]
+    await send(csms, "C", removed=["c", "B"])
+    assert charger.tags() == ["A", "C"], "what is sent is not removed"
     charger.refusals = ["Failed"]
     assert (await send(csms, "C")).outcome == "failed"
-    assert len(charger.sent) == 4, "what fails by hand is reported only"
+    assert len(charger.sent) == 5, "what fails by hand is reported only"

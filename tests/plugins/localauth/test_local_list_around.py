@@ -89,6 +89,20 @@ async def test_a_list_follows_by_itself_only_where_it_should() -> None:
 
 
 @pytest.mark.req("BOOT-26")
+async def test_the_boot_of_one_station_makes_nobody_look_at_the_others() -> None:
+    settings = {"localauth": {"sync_automatically": ["*"], "sync_interval": 60}}
+    async with open_test_csms(plugins=PLUGINS, env=virtual_env(), plugin=settings) as csms:
+        first, second = await charger_in(csms), await charger_in(csms, "CP-2")
+        await trio.sleep(10)
+        await put(csms, "A")
+        await boot(first.wire)
+        await trio.sleep(20)
+        assert (first.tags(), second.tags()) == (["A"], [])
+        await trio.sleep(60)
+        assert second.tags() == ["A"]
+
+
+@pytest.mark.req("BOOT-26")
 async def test_without_being_told_so_no_list_follows(csms: TestCsms, charger: Charger) -> None:
     await put(csms, "A")
     await boot(charger.wire)

@@ -81,6 +81,15 @@ async def test_the_version_is_read_before_and_a_list_that_was_lost_is_sent_anew(
     assert (now.is_certain, now.concern) == (True, "")
 
 
+@pytest.mark.req("LAL-07", "LAL-09")
+async def test_two_who_synchronise_at_once_do_it_one_after_the_other(csms: TestCsms, charger: Charger) -> None:
+    await put(csms, *"ABCD")
+    async with trio.open_nursery() as both:
+        both.start_soon(sync, csms)
+        both.start_soon(sync, csms)
+    assert shapes(charger) == [("Full", 1, "ABC"), ("Differential", 2, "D")]
+
+
 @pytest.mark.req("LAL-06", "LAL-07")
 async def test_a_long_list_goes_in_pieces_each_after_the_one_before_was_accepted(
     csms: TestCsms, charger: Charger
