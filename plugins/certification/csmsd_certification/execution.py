@@ -17,6 +17,7 @@ from csmsd_certification.wire import WireLog
 from csmsd_core import Tag
 
 CONNECTORS = 2
+_PATIENCE_FOR_REASONS = 1.0  # seconds
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
 
@@ -76,7 +77,10 @@ class Execution:
             command_id = await self.central.send(self.identity, action, payload)
         except Refused as refused:
             raise CaseFailed(f"{action}.req", "to be sent", f"refused: {refused}") from None
-        command = await self.charger.command(action)
+        try:
+            command = await self.charger.command(action)
+        except CaseFailed as failed:
+            raise await self._with_reason(failed, command_id) from None
         if command.request != self.central.catalogue.check_command(action, payload):
             raise CaseFailed(f"{action}.req", payload.decode(), bytes(command.call.payload).decode())
         return command, command_id
@@ -93,6 +97,15 @@ class Execution:
             raise CaseFailed(step, _encode(answer).decode(), f"{outcome.state} {outcome.error}".rstrip())
         if msgspec.json.decode(outcome.result) != answer:
             raise CaseFailed(step, _encode(answer).decode(), outcome.result.decode())
+
+    async def _with_reason(self, failed: CaseFailed, command_id: str) -> CaseFailed:
+        """Why the command did not come, if the system knows."""
+        with trio.move_on_after(_PATIENCE_FOR_REASONS):
+            outcome = await self.central.outcome(command_id)
+            return CaseFailed(
+                failed.step, failed.expected, f"{failed.got}; the system: {outcome.state} {outcome.error}"
+            )
+        return failed
 
     # -- criteria --------------------------------------------------------------------------------------
 

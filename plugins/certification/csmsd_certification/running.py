@@ -56,12 +56,12 @@ async def run_case(central: CentralSystem, case: Case, timeout: float) -> CaseRe
             await execution.provision()
             await execution.connect()
             await case.body(execution)
-            await execution.charger.leave()
         except CaseFailed as failed:
             failure = Failure(failed.step, failed.expected, failed.got)
         except Bug as error:
             log.exception("%s is not written well", case.id)
             failure = Failure("the case itself", "no error", f"{type(error).__name__}: {error}")
+        await execution.charger.leave()
         nursery.cancel_scope.cancel()
     wire = execution.log
     return CaseResult(
