@@ -79,7 +79,7 @@ def _greeting(csms: Host, folder: Path) -> str:
     return "\n".join(
         [
             f"A csmsd with {len(_SITE)} simulated stations; cars charge {_SPEED} times as fast as in life.",
-            f"  operators  {url}   (API: {url}/docs)" if url != "(off)" else "  operators  (off)",
+            f"  operators  {url}   (API: {url}/api/docs)" if url != "(off)" else "  operators  (off)",
             f"  stations   {csms.ocpp_urls[0]}/<station id>",
             "In another terminal:",
             f"  export CSMSD_DATA_DIR={folder}",
