@@ -131,6 +131,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "firmware",
         "localauth",
         "reservation",
+        "security",
         "simulator",
         "smartcharging",
         "trigger",
