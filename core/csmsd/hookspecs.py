@@ -196,8 +196,8 @@ def command_handled(station: Station, command: AnyCommand, request: msgspec.Stru
 def command_failed(station: Station, command: AnyCommand, request: msgspec.Struct, error: CsmsdError) -> None:
     """A command got a CALLERROR, no answer in time, or lost its connection; or it was prepared and then not sent.
 
-    `error` is CallFailed, InvalidResponse, CallTimeout, StationUnavailable, or NeverSent for the last. After a CallTimeout `command_handled` may
-    still follow. A failure is logged.
+    `error` is CallFailed, InvalidResponse, CallTimeout, StationUnavailable, or NeverSent for the last. After a
+    CallTimeout `command_handled` may still follow. A failure is logged.
     """
 
 
