@@ -181,9 +181,12 @@ class CommandDesk(Commands):
                     self._nursery.start_soon(self._run, record, station, command, request, ended)
                 return first
 
+            def settled(_first: _Submission | None, _error: BaseException | None) -> None:
+                self._storing[new_id] -= 1
+
             self._storing[new_id] += 1
             stored = self._store.submit(add_commands, _Submission(record, fingerprint)).then(begin)
-            stored.when_settled(lambda *_: self._storing.subtract([new_id]))
+            stored.when_settled(settled)
             first = await stored
             if first is None:
                 return record
