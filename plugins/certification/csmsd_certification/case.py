@@ -38,6 +38,7 @@ class Case:
     functionality: Functionality
     needs: tuple[str, ...]
     body: Body
+    security_profile: int = 1  # that the charger begins with
 
 
 class CaseTable:
@@ -47,11 +48,11 @@ class CaseTable:
         self.functionality: Functionality = functionality
         self.cases: list[Case] = []
 
-    def case(self, case_id: str, name: str, *needs: str) -> Callable[[Body], Body]:
+    def case(self, case_id: str, name: str, *needs: str, security_profile: int = 1) -> Callable[[Body], Body]:
         """Declare a case; `needs` are OCPP names of actions and commands."""
 
         def declare(body: Body) -> Body:
-            self.cases.append(Case(case_id, name, self.functionality, needs, body))
+            self.cases.append(Case(case_id, name, self.functionality, needs, body, security_profile))
             return body
 
         return declare

@@ -12,10 +12,22 @@ from csmsd_certification.core_sessions import CORE_SESSIONS
 from csmsd_certification.firmware import FIRMWARE
 from csmsd_certification.local_list import LOCAL_LIST
 from csmsd_certification.reservation import RESERVATION
+from csmsd_certification.security_door import SECURITY_DOOR
+from csmsd_certification.security_messages import SECURITY_MESSAGES
 from csmsd_certification.smart_charging import SMART_CHARGING
 from csmsd_certification.trigger import TRIGGER
 
-TABLES = (CORE_SESSIONS, CORE_COMMANDS, FIRMWARE, LOCAL_LIST, RESERVATION, TRIGGER, SMART_CHARGING)
+TABLES = (
+    CORE_SESSIONS,
+    CORE_COMMANDS,
+    FIRMWARE,
+    LOCAL_LIST,
+    RESERVATION,
+    TRIGGER,
+    SMART_CHARGING,
+    SECURITY_DOOR,
+    SECURITY_MESSAGES,
+)
 CASES: tuple[Case, ...] = tuple(case for table in TABLES for case in table.cases)
 
 

@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import ssl
 from collections import deque
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeAlias
-from urllib.parse import quote
 
 import msgspec
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    ConnectionRejected,
-    HandshakeError,
-    WebSocketConnection,
-    connect_websocket_url,
-)
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from csmsd.ocpp.errors import MalformedFrame
 from csmsd.ocpp.frames import Call, CallError, Frame, decode_frame, encode_call, encode_result
 from csmsd_certification.case import CaseFailed
 from csmsd_certification.catalogue import Catalogue, Violation
+from csmsd_certification.connection import Connection, Door
 from csmsd_certification.wire import Measured, WireLog
 
 Fields: TypeAlias = dict[str, Any]  # a payload as in the OCA's document: by JSON names
 OCPP = "ocpp1.6"
 _parse: Any = msgspec.json.Decoder(dict[str, Any]).decode
 _encode: Any = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Where a charger connects and how it shows who it is; `url` has no identity."""
-
-    url: str
-    password: str | None = None
-    tls: ssl.SSLContext | None = None
-
-    def headers(self, identity: str) -> list[tuple[bytes, bytes]]:
-        """HTTP Basic, if there is a password."""
-        if self.password is None:
-            return []
-        return [(b"Authorization", b"Basic " + base64.b64encode(f"{identity}:{self.password}".encode()))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +39,7 @@ class Charger:
     def __init__(self, identity: str, catalogue: Catalogue, log: WireLog, timeout: float) -> None:
         self.identity, self.log = identity, log
         self._catalogue, self._timeout = catalogue, timeout
-        self._socket: WebSocketConnection | None = None
+        self._connection: Connection | None = None
         self._commands: deque[Command] = deque()
         self._numbers = count(1)
 
@@ -70,49 +47,33 @@ class Charger:
 
     async def connect(self, nursery: trio.Nursery, door: Door, subprotocols: tuple[str, ...] = (OCPP,)) -> None:
         """Connect, anew if need be; the upgrade must be granted, with our subprotocol."""
-        status = await self.knock(nursery, door, subprotocols)
-        if status != 101:
-            raise CaseFailed("connect", "the upgrade (HTTP 101)", _refusal(status))
-        protocol = self._connection.subprotocol
+        connection = await self.knock(nursery, door, subprotocols)
+        if connection.socket is None:
+            raise CaseFailed("connect", "the upgrade (HTTP 101)", connection.complaint)
+        protocol = connection.socket.subprotocol
         if protocol != OCPP:
             raise CaseFailed("connect", f"Sec-WebSocket-Protocol: {OCPP}", str(protocol))
 
-    async def knock(self, nursery: trio.Nursery, door: Door, subprotocols: tuple[str, ...] = (OCPP,)) -> int:
-        """Try to connect: the HTTP status, 0 if there was none (TLS failed, closed without an answer)."""
+    async def knock(self, nursery: trio.Nursery, door: Door, subprotocols: tuple[str, ...] = (OCPP,)) -> Connection:
+        """Try to connect; a refusal is a result."""
         await self.leave()
-        url = f"{door.url}/{quote(self.identity, safe='')}"
-        try:
-            with trio.fail_after(self._timeout):
-                self._socket = await connect_websocket_url(
-                    nursery,
-                    url,
-                    door.tls,
-                    subprotocols=list(subprotocols),
-                    extra_headers=door.headers(self.identity),
-                )
-        except ConnectionRejected as refused:
-            status = int(refused.status_code)
-        except (OSError, HandshakeError, ConnectionClosed, trio.TooSlowError, trio.BrokenResourceError) as error:
-            self.log.note("event", f"{url}: {error or type(error).__name__}")
-            return 0
-        else:
-            status = 101
-        self.log.note("event", f"{url}: {_refusal(status) if status != 101 else 'connected'}")
-        return status
+        connection = self._connection = Connection(door, self.identity, subprotocols, self._timeout)
+        await nursery.start(connection.hold)
+        self.log.note("event", f"{door.url}: {connection.complaint or 'connected'}")
+        return connection
 
     async def leave(self) -> None:
         """Close the connection, if there is one."""
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            with trio.move_on_after(self._timeout):
-                await socket.aclose()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.leave()
             self.log.note("event", "disconnected")
 
     @property
-    def _connection(self) -> WebSocketConnection:
-        if self._socket is None:
+    def _socket(self) -> WebSocketConnection:
+        if self._connection is None or self._connection.socket is None:
             raise CaseFailed("connection", "an open one", "none")
-        return self._socket
+        return self._connection.socket
 
     # -- messages --------------------------------------------------------------------------------------
 
@@ -167,14 +128,14 @@ class Charger:
         self.log.note("sent", message.decode())
         try:
             with trio.fail_after(self._timeout):
-                await self._connection.send_message(message.decode())
+                await self._socket.send_message(message.decode())
         except (ConnectionClosed, trio.TooSlowError) as error:
             raise CaseFailed("send", "an open connection", _sentence(error, self._timeout)) from None
 
     async def _receive(self, step: str) -> Frame:
         try:
             with trio.fail_after(self._timeout):
-                message = await self._connection.get_message()
+                message = await self._socket.get_message()
         except (ConnectionClosed, trio.TooSlowError) as error:
             raise CaseFailed(step, "a message", _sentence(error, self._timeout)) from None
         text = message if isinstance(message, str) else repr(message)
@@ -185,10 +146,6 @@ class Charger:
             return decode_frame(message.encode())
         except MalformedFrame as error:
             raise CaseFailed(step, "an OCPP-J frame", str(error)) from None
-
-
-def _refusal(status: int) -> str:
-    return f"refused with HTTP status {status}" if status else "no answer to the upgrade"
 
 
 def _sentence(error: Exception, timeout: float) -> str:

@@ -13,20 +13,21 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from csmsd.env import Env
+from csmsd.errors import ConfigError
 
-ORGANISATION = "csmsd"
 HOST = "localhost"
 _LIFETIME = timedelta(days=2)
+_PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 class Credentials:
     """A root, the listener's certificates (RSA and EC, SEC-06) and certificates of stations, as files in a folder."""
 
-    def __init__(self, folder: Path, env: Env) -> None:
-        self._folder, self._env = folder, env
+    def __init__(self, folder: Path, env: Env, organisation: str) -> None:
+        self._folder, self._env, self._organisation = folder, env, organisation
         self._root_key = ec.generate_private_key(ec.SECP256R1())
-        self._root = self._issue("certification root", self._root_key, None)
+        self._root = self._issue("certification root", self._root_key.public_key(), None)
         self.root_file = folder / "root.pem"
         self.root_file.write_bytes(_pem(self._root))
         self.server_files = (
@@ -51,21 +52,50 @@ class Credentials:
             context.load_cert_chain(*self._write(identity, identity, ec.generate_private_key(ec.SECP256R1())))
         return context
 
+    def sign(self, request_pem: str) -> str:
+        """The certificate that a station asks for, PEM (SEC-53)."""
+        request = x509.load_pem_x509_csr(request_pem.encode())
+        names = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        key = request.public_key()
+        if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+            raise ConfigError("the request is for a key that is neither RSA nor EC")
+        return _pem(self._issue(str(names[0].value), key, self._root)).decode()
+
+    def new_request(self, identity: str) -> tuple[str, Path]:
+        """A station's request for a new certificate, PEM, and the file of its private key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = [(NameOID.ORGANIZATION_NAME, self._organisation), (NameOID.COMMON_NAME, identity)]
+        name = x509.Name([x509.NameAttribute(oid, text) for oid, text in subject])
+        request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+        return request.public_bytes(serialization.Encoding.PEM).decode(), self._write_key(f"{identity}-new", key)
+
+    def context_with(self, chain_pem: str, key_file: Path) -> ssl.SSLContext:
+        """A charger's TLS context with a certificate that it was given."""
+        file = key_file.with_suffix(".pem")
+        file.write_text(chain_pem)
+        context = self.client_context()
+        context.load_cert_chain(file, key_file)
+        return context
+
     def _write(self, name: str, common_name: str, key: _Key) -> tuple[Path, Path]:
-        certificate, private_key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
-        certificate.write_bytes(_pem(self._issue(common_name, key, self._root)))
+        certificate = self._folder / f"{name}.pem"
+        certificate.write_bytes(_pem(self._issue(common_name, key.public_key(), self._root)))
+        return certificate, self._write_key(name, key)
+
+    def _write_key(self, name: str, key: _Key) -> Path:
+        private_key = self._folder / f"{name}.key"
         private_key.touch(mode=0o600)
         private_key.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
-        return certificate, private_key
+        return private_key
 
-    def _issue(self, common_name: str, key: _Key, issuer: x509.Certificate | None) -> x509.Certificate:
+    def _issue(self, common_name: str, key: _PublicKey, issuer: x509.Certificate | None) -> x509.Certificate:
         name = x509.Name(
             [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANISATION),
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, self._organisation),
                 x509.NameAttribute(NameOID.COMMON_NAME, common_name),
             ]
         )
@@ -74,12 +104,12 @@ class Credentials:
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name if issuer is None else issuer.subject)
-            .public_key(key.public_key())
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + _LIFETIME)
             .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._root_key.public_key()), critical=False
             )

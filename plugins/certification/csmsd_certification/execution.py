@@ -12,7 +12,8 @@ import trio
 
 from csmsd_certification.case import Case, CaseFailed
 from csmsd_certification.central import CentralSystem, Refused
-from csmsd_certification.charger import OCPP, Charger, Command, Door, Fields
+from csmsd_certification.charger import OCPP, Charger, Command, Fields
+from csmsd_certification.connection import Connection, Door
 from csmsd_certification.wire import WireLog
 from csmsd_core import Tag
 
@@ -29,22 +30,34 @@ class Execution:
         self.log = WireLog()
         self.identity = f"CERT-{case.id}"
         self.charger = Charger(self.identity, central.catalogue, self.log, timeout)
-        self.door = Door(central.url, central.credentials.new_password())
+        self._password = central.credentials.new_password()
+        self.door = self.door_of(case.security_profile)
         self._nursery = nursery
         self._tags = count(1)
 
     # -- the connection --------------------------------------------------------------------------------
 
-    async def provision(self, security_profile: int = 1) -> None:
+    def door_of(self, security_profile: int) -> Door:
+        """Where and how a station of this profile (1 to 3) connects."""
+        credentials = self.central.credentials
+        match security_profile:
+            case 1:
+                return Door(self.central.url, self._password)
+            case 2:
+                return Door(self.central.tls_url, self._password, credentials.client_context())
+            case _:
+                return Door(self.central.tls_url, None, credentials.client_context(self.identity))
+
+    async def provision(self) -> None:
         """Make the station known."""
-        await self.central.put_station(self.identity, self.door.password, security_profile)
+        await self.central.put_station(self.identity, self.door.password, self.case.security_profile)
 
-    async def connect(self) -> None:
+    async def connect(self, subprotocols: tuple[str, ...] = (OCPP,)) -> None:
         """Connect, anew if need be."""
-        await self.charger.connect(self._nursery, self.door)
+        await self.charger.connect(self._nursery, self.door, subprotocols)
 
-    async def knock(self, door: Door, subprotocols: tuple[str, ...] = (OCPP,)) -> int:
-        """Try to connect: the HTTP status, 0 if there was none."""
+    async def knock(self, door: Door, subprotocols: tuple[str, ...] = (OCPP,)) -> Connection:
+        """Try to connect; a refusal is a result."""
         return await self.charger.knock(self._nursery, door, subprotocols)
 
     # -- the operator ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,9 @@ from csmsd import open_csms
 from csmsd.config import Access, Config, Listen, StoreConfig
 from csmsd.env import Env
 from csmsd.errors import CsmsdError, PluginError
+from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
+from csmsd.plugin import NoConfig, Plugin
 from csmsd.station import StationRecord
 from csmsd_certification.catalogue import Catalogue
 from csmsd_certification.central import CentralSystem, Outcome, PluginInfo, Refused, SystemInfo
@@ -23,6 +26,8 @@ from csmsd_certification.credentials import HOST, Credentials
 from csmsd_core import CorePlugin, Tag
 
 _ACTOR = "certification"
+_AUTHORITY = "certificationauthority"
+_SECURITY, _ORGANISATION = "security", "csmsd"  # the organisation is that plugin's default
 
 
 class LocalCentralSystem(CentralSystem):
@@ -69,9 +74,13 @@ class LocalCentralSystem(CentralSystem):
 async def open_local(config: Config) -> AsyncGenerator[LocalCentralSystem, None]:
     """Run a csmsd with the plugins and the settings of `config`, but with a database and listeners of its own."""
     with tempfile.TemporaryDirectory(prefix="csmsd-certify-") as folder:
-        credentials = Credentials(Path(folder), Env())
+        tables = config.plugin.get(_SECURITY, {})
+        credentials = Credentials(Path(folder), Env(), str(tables.get("cpo_name", _ORGANISATION)))
         private = msgspec.structs.replace(
             config,
+            plugins=(*config.plugins, _authority_with(credentials)),
+            plugin=config.plugin
+            | ({_SECURITY: {**tables, "authority": "external"}} if _SECURITY in config.plugins else {}),
             data_dir=Path(folder),
             store=msgspec.structs.replace(StoreConfig(), journal=config.store.journal),
             access=Access(),
@@ -88,11 +97,27 @@ async def open_local(config: Config) -> AsyncGenerator[LocalCentralSystem, None]
             yield LocalCentralSystem(host, credentials)
 
 
+def _authority_with(credentials: Credentials) -> type[Plugin[Any]]:
+    """A plugin that issues the certificates that stations ask for."""
+
+    class CertificationAuthority(Plugin[NoConfig]):
+        """Issues certificates while cases run."""
+
+        name = _AUTHORITY
+
+        @hookimpl(optionalhook=True)
+        async def issue_certificate(self, csr_pem: str) -> str | None:
+            """See the security profile's hook."""
+            return credentials.sign(csr_pem)
+
+    return CertificationAuthority
+
+
 def _info(host: Host) -> SystemInfo:
     plugins = tuple(
         PluginInfo(plugin.name, plugin.version, tuple(dict.fromkeys((*plugin.actions, *plugin.commands))))
         for plugin in host.plugins.status()
-        if plugin.state == "enabled"
+        if plugin.state == "enabled" and plugin.name != _AUTHORITY
     )
     configuration = (
         ("Python", platform.python_version()),
