@@ -127,6 +127,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     # Names, or Plugin classes of an embedding program.
     plugins: Annotated[tuple[Any, ...], "Which plugins take part; later ones are asked first."] = (
+        "certification",
         "core",
         "firmware",
         "localauth",
