@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from csmsd import open_csms
-from csmsd.config import Access, Config, Listen, StoreConfig
+from csmsd.config import Config, Listen, StoreConfig
 from csmsd.env import Env
 from csmsd.errors import CsmsdError, PluginError
 from csmsd.hookspecs import hookimpl
@@ -83,7 +83,6 @@ async def open_local(config: Config) -> AsyncGenerator[LocalCentralSystem, None]
             | ({_SECURITY: {**tables, "authority": "external"}} if _SECURITY in config.plugins else {}),
             data_dir=Path(folder),
             store=msgspec.structs.replace(StoreConfig(), journal=config.store.journal),
-            access=Access(),
             listen=Listen(
                 ocpp="127.0.0.1:0",
                 ocpp_tls="127.0.0.1:0",

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from csmsd import Config
 from csmsd.command import AnyCommand
-from csmsd.hookspecs import hookimpl
+from csmsd.config import Access
+from csmsd.hookspecs import ConnectRequest, Verdict, hookimpl
 from csmsd.plugin import NoConfig, Plugin
 from csmsd.station import Arrival, Station
-from csmsd_certification.case import Functionality
+from csmsd_certification.case import Case
 from csmsd_certification.cases import CASES, select
-from csmsd_certification.central import CentralSystem
+from csmsd_certification.central import CentralSystem, Outcome
+from csmsd_certification.execution import Execution
 from csmsd_certification.local import open_local
 from csmsd_certification.rendering import as_text
-from csmsd_certification.results import CaseResult, Report
+from csmsd_certification.results import CaseResult, Failure, Report
 from csmsd_certification.running import run_cases
 from csmsd_core import (
     Authorize,
@@ -46,10 +49,17 @@ def red(report: Report) -> dict[str, CaseResult]:
     return {case.id: case for case in report.cases if case.verdict == "Fail"}
 
 
-def cases_of(*functionalities: Functionality) -> list[str]:
-    return [case.id for case in CASES if case.functionality in functionalities]
-
-
+@pytest.mark.req(
+    "TC_001", "TC_003", "TC_004_1", "TC_004_2", "TC_005_1", "TC_007", "TC_023_1", "TC_023_2", "TC_023_3",
+    "TC_024", "TC_032_1", "TC_037_1", "TC_037_3", "TC_039", "TC_064", "TC_061", "TC_010", "TC_011_1",
+    "TC_011_2", "TC_012", "TC_013", "TC_014", "TC_017_1", "TC_017_2", "TC_018_1", "TC_019_1", "TC_019_2",
+    "TC_021", "TC_026", "TC_028", "TC_030", "TC_031", "TC_040_1", "TC_040_2", "TC_044_1", "TC_044_2",
+    "TC_044_3", "TC_045_1", "TC_045_2", "TC_042_1", "TC_042_2", "TC_043_1", "TC_043_3", "TC_043_4", "TC_043_5",
+    "TC_046", "TC_047", "TC_048_1", "TC_048_2", "TC_048_3", "TC_048_4", "TC_049", "TC_051", "TC_052", "TC_053",
+    "TC_054", "TC_055", "TC_056", "TC_057", "TC_059", "TC_066", "TC_067", "TC_073", "TC_083", "TC_085",
+    "TC_086", "TC_087", "TC_088", "TC_074", "TC_077", "TC_075_1", "TC_075_2", "TC_076", "TC_078", "TC_079",
+    "TC_080", "TC_081",
+)  # fmt: skip
 async def test_every_case_passes_on_a_fresh_csmsd() -> None:
     async with open_local(Config(plugins=PLUGINS)) as central:
         report = await run(central)
@@ -72,6 +82,7 @@ async def test_without_its_plugin_a_functionality_is_not_applicable() -> None:
 # -- commands that go wrong on their way -------------------------------------------------------------------------------
 
 PROFILE = "csChargingProfiles"
+_OTHER_USE = "CentralSystemRootCertificate"
 TAMPERED: dict[tuple[str, str], tuple[Change, str]] = {
     ("TC_010", "RemoteStartTransaction"): (with_value("connectorId", value=2), "RemoteStartTransaction.req"),
     ("TC_012", "RemoteStopTransaction"): (with_value("transactionId", value=9), "RemoteStopTransaction.req"),
@@ -97,6 +108,18 @@ TAMPERED: dict[tuple[str, str], tuple[Change, str]] = {
     ("TC_057", "SetChargingProfile"): (without(PROFILE, "transactionId"), "SetChargingProfile.req"),
     ("TC_059", "RemoteStartTransaction"): (without("chargingProfile"), "RemoteStartTransaction.req"),
     ("TC_066", "GetCompositeSchedule"): (without("chargingRateUnit"), "GetCompositeSchedule.req"),
+    ("TC_073", "ChangeConfiguration"): (with_value("value", value="ab" * 20), "ChangeConfiguration.req"),
+    ("TC_074", "ExtendedTriggerMessage"): (with_value("connectorId", value=1), "ExtendedTriggerMessage.req"),
+    ("TC_075_1", "InstallCertificate"): (with_value("certificateType", value=_OTHER_USE), "InstallCertificate.req"),
+    ("TC_076", "DeleteCertificate"): (
+        with_value("certificateHashData", "hashAlgorithm", value="SHA512"),
+        "DeleteCertificate.req",
+    ),
+    ("TC_078", "InstallCertificate"): (dropped, "InstallCertificate.req"),
+    ("TC_079", "GetLog"): (with_value("logType", value="DiagnosticsLog"), "GetLog.req"),
+    ("TC_080", "SignedUpdateFirmware"): (with_value("firmware", "signature", value="AA=="), "SignedUpdateFirmware.req"),
+    ("TC_081", "SignedUpdateFirmware"): (dropped, "SignedUpdateFirmware.req"),
+    ("TC_083", "Reset"): (with_value("type", value="Soft"), "Reset.req"),
     ("TC_067", "ClearChargingProfile"): (with_value("stackLevel", value=0), "ClearChargingProfile.req"),
 }
 
@@ -121,6 +144,45 @@ async def test_a_failure_shows_what_was_expected_what_came_and_the_wire() -> Non
     assert (case.failure.expected, case.failure.got) == ('{"type":"Hard"}', '{"type":"Soft"}')
     assert [line.direction for line in case.wire] == ["event", "received", "event"]
     assert '"Reset",{"type":"Soft"}]' in case.wire[1].text
+
+
+async def test_an_answer_that_the_operator_never_sees_turns_the_case_red() -> None:
+    class Forgetful(Tampering):
+        async def outcome(self, command_id: str) -> Outcome:
+            outcome = await super().outcome(command_id)
+            return msgspec.structs.replace(outcome, result=b'{"status":"Accepted"}')
+
+    async with open_local(Config(plugins=("core",))) as central:
+        report = await run(Forgetful(central, {}), "TC_026", "TC_061")
+    failure = red(report)["TC_026"].failure
+    assert failure == Failure(
+        "RemoteStartTransaction.conf, as the operator sees it", '{"status":"Rejected"}', '{"status":"Accepted"}'
+    )
+    assert list(red(report)) == ["TC_026"]
+
+
+async def test_a_case_with_a_bug_of_its_own_fails_alone() -> None:
+    async def body(execution: Execution) -> None:
+        raise ZeroDivisionError("oh")
+
+    cases = (*select(["TC_061"]), Case("TC_999", "Odd", "Core", (), body))
+    async with open_local(Config(plugins=("core",))) as central:
+        report = await run_cases(central, cases, timeout=PATIENCE, at_once=1)
+    assert [case.verdict for case in report.cases] == ["Pass", "Fail"]
+    assert report.cases[1].failure == Failure("the case itself", "no error", "ZeroDivisionError: oh")
+
+
+@pytest.mark.parametrize(
+    ("access", "failing"),
+    [
+        (Access(subprotocol_mismatch="accept_and_close"), "TC_088"),
+        (Access(profile_rule="minimum"), ""),
+    ],
+)
+async def test_settings_are_certified_as_they_are(access: Access, failing: str) -> None:
+    async with open_local(Config(plugins=("core",), access=access)) as central:
+        report = await run(central, "TC_003", "TC_085", "TC_088")
+    assert ",".join(red(report)) == failing, as_text(report)
 
 
 # -- plugins that are wrong --------------------------------------------------------------------------------------------
@@ -177,6 +239,14 @@ class StartsAnything(Broken):
         return StartTransactionResponse(1, IdTagInfo("Accepted"))
 
 
+class LetsEverybodyIn(Broken):
+    """Credentials are not looked at."""
+
+    @hookimpl
+    def authenticate_station(self, request: ConnectRequest) -> Verdict:
+        return Verdict(True)
+
+
 class RefusesUnlocking(Broken):
     """A command is held back."""
 
@@ -194,17 +264,19 @@ class RefusesUnlocking(Broken):
             "Authorize.conf idTagInfo.status",
             "Accepted",
         ),
-        (AcceptsNobody, ("TC_001",), "BootNotification.conf status", "Pending"),
+        (AcceptsNobody, ("TC_001", "TC_085", "TC_088"), "BootNotification.conf status", "Pending"),
         (IsLate, ("TC_023_1", "TC_023_2", "TC_023_3", "TC_004_2"), "Authorize.conf", "nothing within 2 s"),
         (KnowsEveryVendor, ("TC_064",), "DataTransfer.conf status", "Accepted"),
         (StartsAnything, ("TC_037_3",), "StartTransaction.conf idTagInfo.status", "Accepted"),
+        (LetsEverybodyIn, ("TC_085",), "connect without credentials", "HTTP 101"),
         (RefusesUnlocking, ("TC_017_1",), "UnlockConnector.req", "not today"),
     ],
 )
 async def test_a_broken_plugin_turns_exactly_its_cases_red(
     plugin: type[Broken], failing: Sequence[str], step: str, got: str
 ) -> None:
-    sample = ("TC_001", "TC_007", "TC_004_2", "TC_017_1", "TC_023_1", "TC_023_2", "TC_023_3", "TC_037_3", "TC_064")
+    tags = ("TC_004_2", "TC_007", "TC_023_1", "TC_023_2", "TC_023_3", "TC_037_3")
+    sample = ("TC_001", "TC_017_1", "TC_064", "TC_085", "TC_088", *tags)
     async with open_local(Config(plugins=("core", plugin))) as central:
         report = await run(central, *sample, timeout=IMPATIENCE)
     found = red(report)
