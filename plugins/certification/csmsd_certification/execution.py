@@ -18,7 +18,6 @@ from csmsd_certification.wire import WireLog
 from csmsd_core import Tag
 
 CONNECTORS = 2
-_PATIENCE_FOR_REASONS = 1.0  # seconds
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
 
@@ -90,10 +89,7 @@ class Execution:
             command_id = await self.central.send(self.identity, action, payload)
         except Refused as refused:
             raise CaseFailed(f"{action}.req", "to be sent", f"refused: {refused}") from None
-        try:
-            command = await self.charger.command(action)
-        except CaseFailed as failed:
-            raise await self._with_reason(failed, command_id) from None
+        command = await self._arrival(action, command_id)
         if command.request != self.central.catalogue.check_command(action, payload):
             raise CaseFailed(f"{action}.req", payload.decode(), bytes(command.call.payload).decode())
         return command, command_id
@@ -111,14 +107,25 @@ class Execution:
         if msgspec.json.decode(outcome.result) != answer:
             raise CaseFailed(step, _encode(answer).decode(), outcome.result.decode())
 
-    async def _with_reason(self, failed: CaseFailed, command_id: str) -> CaseFailed:
-        """Why the command did not come, if the system knows."""
-        with trio.move_on_after(_PATIENCE_FOR_REASONS):
+    async def _arrival(self, action: str, command_id: str) -> Command:
+        """The command, unless the system knows earlier that it will not come."""
+        found: list[Command | CaseFailed] = []
+
+        async def watch(scope: trio.CancelScope) -> None:
             outcome = await self.central.outcome(command_id)
-            return CaseFailed(
-                failed.step, failed.expected, f"{failed.got}; the system: {outcome.state} {outcome.error}"
-            )
-        return failed
+            found.append(CaseFailed(f"{action}.req", "to be sent", f"{outcome.state}: {outcome.error}"))
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch, nursery.cancel_scope)
+            try:
+                found.append(await self.charger.command(action))
+            except CaseFailed as failed:
+                found.append(failed)
+            nursery.cancel_scope.cancel()
+        if isinstance(found[0], CaseFailed):
+            raise found[0]
+        return found[0]
 
     # -- criteria --------------------------------------------------------------------------------------
 

@@ -74,26 +74,37 @@ class LocalCentralSystem(CentralSystem):
 async def open_local(config: Config) -> AsyncGenerator[LocalCentralSystem, None]:
     """Run a csmsd with the plugins and the settings of `config`, but with a database and listeners of its own."""
     with tempfile.TemporaryDirectory(prefix="csmsd-certify-") as folder:
-        tables = config.plugin.get(_SECURITY, {})
-        credentials = Credentials(Path(folder), Env(), str(tables.get("cpo_name", _ORGANISATION)))
-        private = msgspec.structs.replace(
-            config,
-            plugins=(*config.plugins, _authority_with(credentials)),
-            plugin=config.plugin
-            | ({_SECURITY: {**tables, "authority": "external"}} if _SECURITY in config.plugins else {}),
-            data_dir=Path(folder),
-            store=msgspec.structs.replace(StoreConfig(), journal=config.store.journal),
-            listen=Listen(
-                ocpp="127.0.0.1:0",
-                ocpp_tls="127.0.0.1:0",
-                http="",
-                certificate=tuple(certificate for certificate, _ in credentials.server_files),
-                private_key=tuple(key for _, key in credentials.server_files),
-                client_roots=(credentials.root_file,),
-            ),
-        )
-        async with open_csms(private) as host:
+        credentials = Credentials(Path(folder), Env(), _organisation_in(config))
+        async with open_csms(_private(config, Path(folder), credentials)) as host:
             yield LocalCentralSystem(host, credentials)
+
+
+def _private(config: Config, folder: Path, credentials: Credentials) -> Config:
+    """The same settings, apart from where data is and who listens where; our certificates are valid."""
+    listen = Listen(
+        ocpp="127.0.0.1:0",
+        ocpp_tls="127.0.0.1:0",
+        http="",
+        certificate=tuple(certificate for certificate, _ in credentials.server_files),
+        private_key=tuple(key for _, key in credentials.server_files),
+        client_roots=(credentials.root_file,),
+    )
+    tables = config.plugin
+    if _SECURITY in (plugin if isinstance(plugin, str) else plugin.name for plugin in config.plugins):
+        tables = tables | {_SECURITY: tables.get(_SECURITY, {}) | {"authority": "external"}}
+    return msgspec.structs.replace(
+        config,
+        plugins=(*config.plugins, _authority_with(credentials)),
+        plugin=tables,
+        data_dir=folder,
+        store=msgspec.structs.replace(StoreConfig(), journal=config.store.journal),
+        listen=listen,
+    )
+
+
+def _organisation_in(config: Config) -> str:
+    """What the security profile wants certificates to name (SEC-21)."""
+    return str(config.plugin.get(_SECURITY, {}).get("cpo_name", _ORGANISATION))
 
 
 def _authority_with(credentials: Credentials) -> type[Plugin[Any]]:

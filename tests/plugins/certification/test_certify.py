@@ -185,6 +185,18 @@ async def test_settings_are_certified_as_they_are(access: Access, failing: str) 
     assert ",".join(red(report)) == failing, as_text(report)
 
 
+async def test_a_command_that_the_settings_hold_back_is_named_at_once() -> None:
+    config = Config(plugins=("core",), plugin={"core": {"refuse_on_warning": True}})
+    async with open_local(config) as central:
+        report = await run(central, "TC_021", "TC_040_1")
+    assert list(red(report)) == ["TC_040_1"]
+    failure = red(report)["TC_040_1"].failure
+    assert failure is not None
+    assert (failure.step, failure.expected) == ("ChangeConfiguration.req", "to be sent")
+    assert failure.got.startswith("refused: ")
+    assert report.seconds < PATIENCE / 2
+
+
 # -- plugins that are wrong --------------------------------------------------------------------------------------------
 
 
