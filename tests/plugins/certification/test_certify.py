@@ -146,19 +146,43 @@ async def test_a_failure_shows_what_was_expected_what_came_and_the_wire() -> Non
     assert '"Reset",{"type":"Soft"}]' in case.wire[1].text
 
 
-async def test_an_answer_that_the_operator_never_sees_turns_the_case_red() -> None:
+@pytest.mark.parametrize(
+    ("seen", "got"),
+    [
+        ({"result": b'{"status":"Accepted"}'}, '{"status":"Accepted"}'),
+        ({"state": "timeout", "error": "too late"}, "timeout too late"),
+    ],
+)
+async def test_an_answer_that_the_operator_does_not_see_turns_the_case_red(seen: dict[str, Any], got: str) -> None:
     class Forgetful(Tampering):
         async def outcome(self, command_id: str) -> Outcome:
-            outcome = await super().outcome(command_id)
-            return msgspec.structs.replace(outcome, result=b'{"status":"Accepted"}')
+            return msgspec.structs.replace(await super().outcome(command_id), **seen)
 
     async with open_local(Config(plugins=("core",))) as central:
-        report = await run(Forgetful(central, {}), "TC_026", "TC_061")
-    failure = red(report)["TC_026"].failure
-    assert failure == Failure(
-        "RemoteStartTransaction.conf, as the operator sees it", '{"status":"Rejected"}', '{"status":"Accepted"}'
-    )
-    assert list(red(report)) == ["TC_026"]
+        report = await run(Forgetful(central, {}), "TC_026")
+    step = "RemoteStartTransaction.conf, as the operator sees it"
+    assert red(report)["TC_026"].failure == Failure(step, '{"status":"Rejected"}', got)
+
+
+@pytest.mark.req("TC_086")
+async def test_a_certificate_of_another_name_turns_its_case_red() -> None:
+    async with open_local(Config(plugins=("core",))) as central:
+        tampering = Tampering(central, {})
+        tampering.tls_url = central.tls_url.replace("localhost", "127.0.0.1")
+        report = await run(tampering, "TC_086", "TC_087")
+    assert list(red(report)) == ["TC_086"], as_text(report)
+    assert red(report)["TC_086"].failure == Failure("the server's certificate: CN", "['127.0.0.1']", "['localhost']")
+
+
+@pytest.mark.req("TC_086", "TC_087")
+async def test_a_suite_that_is_not_offered_turns_its_cases_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("csmsd._kernel.transport.tls.SUITES", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    async with open_local(Config(plugins=("core",))) as central:
+        report = await run(central, "TC_073", "TC_086", "TC_087")
+    assert list(red(report)) == ["TC_086", "TC_087"], as_text(report)
+    for case in red(report).values():
+        assert case.failure is not None
+        assert case.failure.step == "TLS 1.2 with ECDHE-ECDSA-AES256-GCM-SHA384"
 
 
 async def test_a_case_with_a_bug_of_its_own_fails_alone() -> None:
