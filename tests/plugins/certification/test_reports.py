@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
 
-from csmsd.cli.main import Commands, csmsd
 from csmsd_certification.central import PluginInfo, SystemInfo
 from csmsd_certification.rendering import FORMATS, as_html, as_markdown, as_text
 from csmsd_certification.results import LIMIT, CaseResult, Failure, Report, draw_up
@@ -104,21 +104,20 @@ def test_json_reads_back() -> None:
     assert msgspec.json.decode(FORMATS[".json"](report), type=Report) == report
 
 
-def invoke(*arguments: str) -> Result:
-    if isinstance(csmsd, Commands):
-        csmsd.forget_plugins()
-    return CliRunner().invoke(csmsd, arguments)
+def run_csmsd(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: the command decides about logging."""
+    command = [sys.executable, "-m", "csmsd", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
-def test_the_command_runs_the_cases_asked_for_and_writes_the_reports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_command_runs_the_cases_asked_for_and_writes_the_reports(tmp_path: Path) -> None:
     files = [tmp_path / f"report{suffix}" for suffix in FORMATS]
     options = [part for file in files for part in ("--report", str(file))]
-    done = invoke("certify", "--case", "TC_023_1", "--case", "TC_046", "--plugins", "core,certification", *options)
-    assert done.exit_code == 0, done.output
-    assert ": PASS" in done.output
+    done = run_csmsd(
+        tmp_path, "certify", "--case", "TC_023_1", "--case", "TC_046", "--plugins", "core,certification", *options
+    )
+    assert done.returncode == 0, done.stderr
+    assert ": PASS" in done.stdout
     report = msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=Report)
     assert [(case.id, case.verdict) for case in report.cases] == [("TC_023_1", "Pass"), ("TC_046", "Not applicable")]
     assert all(file.stat().st_size for file in files)
@@ -132,15 +131,11 @@ def test_the_command_runs_the_cases_asked_for_and_writes_the_reports(
         (("--report", "report.pdf"), 2, "the ending is none of .json, .md, .html, .txt"),
     ],
 )
-def test_what_cannot_be_done_is_said(
-    arguments: tuple[str, ...], code: int, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = invoke("certify", *arguments)
-    assert done.exit_code == code
-    assert complaint in done.output
+def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], code: int, complaint: str, tmp_path: Path) -> None:
+    done = run_csmsd(tmp_path, "certify", *arguments)
+    assert done.returncode == code
+    assert complaint in done.stderr
 
 
-def test_the_command_is_offered_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert "certify" in invoke("--help").output
+def test_the_command_is_offered_by_default(tmp_path: Path) -> None:
+    assert "certify" in run_csmsd(tmp_path, "--help").stdout
