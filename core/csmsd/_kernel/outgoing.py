@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,18 @@ if TYPE_CHECKING:
     from csmsd.ocpp.decoding import Deviation
     from csmsd.station import Station
 
-WITHHELD = "(withheld: it may repeat the secret that was sent)"
+WITHHELD = "(withheld: it repeats the secret that was sent)"
+WORD = re.compile(rb"[^\W_]{3,}")  # a shorter one would be found in any text
 REMEMBERED = 16  # commands that were given up and whose late answer still changes mirrors (RPC-24)
+
+
+def repeats_secret(command: AnyCommand, payload: bytes, text: str) -> bool:
+    """Does a station quote what is masked in our request, a password or a part of a URL (WS-24)?"""
+    shown = command.redact_request(payload)
+    if shown == payload:
+        return False
+    secrets = set(WORD.findall(payload.lower())) - set(WORD.findall(shown.lower()))
+    return any(word.decode() in text.lower() for word in secrets)
 
 
 class OutgoingCall:
@@ -172,8 +183,8 @@ class OutgoingCalls:
         station_id, name = self._station.id, call.command.name
         if isinstance(frame, CallError):
             description, details = frame.description, bytes(frame.details)
-            if call.command.redact_request(call.payload) != call.payload:  # the station may repeat the secret (WS-24)
-                description, details = WITHHELD if description else "", b"{}"
+            if repeats_secret(call.command, call.payload, description + details.decode(errors="replace")):
+                description, details = WITHHELD, b"{}"
             self._fail(call, CallFailed(station_id, name, frame.code, description, details), frame.code, description)
             return
         payload, tolerance = bytes(frame.payload), self._station.record.tolerance or self._context.tolerance

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
-from csmsd.errors import CallFailed, CsmsdError, InvalidResponse
+from csmsd.errors import CallFailed, CsmsdError, InvalidResponse, NeverSent
 from csmsd.host import Host
 from csmsd.station import Station
 from csmsd_core.config import CoreConfig
@@ -187,7 +187,7 @@ class RemoteStarts:
 
     def failed(self, request: RemoteStartTransaction, error: CsmsdError) -> None:
         """A CALLERROR refuses it; a time-out or a lost connection leaves it open, for the station may start yet."""
-        if isinstance(error, CallFailed | InvalidResponse):
+        if isinstance(error, CallFailed | InvalidResponse | NeverSent):
             self._settle(request, "failed")
 
     def started(self, station_id: str, request: StartTransaction, transaction_id: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from csmsd.command import AnyCommand
-from csmsd.errors import CallFailed, CsmsdError, InvalidResponse
+from csmsd.errors import CallFailed, CsmsdError, InvalidResponse, NeverSent
 from csmsd.host import Host
 from csmsd.pending import Pending
 from csmsd.station import Station
@@ -151,6 +151,8 @@ class Jobs:
                 self._note(AnswerRow(found.job_id, "refused", now, error.code, f"{error}; {SIGNED_ONLY}"))
             case CallFailed():
                 self._note(AnswerRow(found.job_id, "refused", now, error.code, str(error)))
+            case NeverSent():
+                self._note(AnswerRow(found.job_id, "not sent", now, "", str(error)))
             case InvalidResponse():
                 self._note(AnswerRow(found.job_id, "accepted", now, "", str(error)))
             case _:

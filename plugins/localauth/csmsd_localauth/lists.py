@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from csmsd.errors import CallFailed, CallTimeout, CsmsdError
+from csmsd.errors import CallFailed, CallTimeout, CsmsdError, NeverSent
 from csmsd.host import Host
 from csmsd.pending import Pending
 from csmsd.station import Station
@@ -83,6 +83,8 @@ class Lists:
         """A CALLERROR is an answer; without one, or with a broken one, the station may have taken the list."""
         if isinstance(error, CallFailed):
             self._settle(station_id, request, "", error.code)
+        elif isinstance(error, NeverSent):
+            self._settle(station_id, request, "", "never sent")
 
     def reported(self, station_id: str, request: GetLocalListVersion, response: GetLocalListVersionResponse) -> None:
         """A version that comes late may be out of date, and is not looked at (LAL-12)."""

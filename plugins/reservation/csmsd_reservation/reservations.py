@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 import trio
 
-from csmsd.errors import CallFailed, CallTimeout, CsmsdError, StationUnavailable
+from csmsd.errors import CallFailed, CallTimeout, CsmsdError, NeverSent, StationUnavailable
 from csmsd.host import Host
 from csmsd.pending import Pending
 from csmsd.station import Station
@@ -132,7 +132,7 @@ class Reservations:
     def failed(self, request: ReserveNow, error: CsmsdError) -> None:
         """A CALLERROR refuses it; without an answer, or with a broken one, the station may hold it."""
         sent = self._sent.get(id(request))
-        if isinstance(error, CallFailed):
+        if isinstance(error, CallFailed | NeverSent):
             self._settle(request, "")
         elif sent is not None:
             sent.is_under_way = False
