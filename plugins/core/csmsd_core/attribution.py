@@ -34,6 +34,18 @@ _AT_STATIONS = sa.select(*_COLUMNS).where(
     transaction.c.station_id.in_(sa.bindparam("stations", expanding=True)),
     transaction.c.started_at <= sa.bindparam("latest", type_=UtcTime),
 )
+RECENT = timedelta(days=1)  # before receipt; older moments are looked up one by one
+OVERLAPPING = 8  # transactions of a connector that may have begun after the one that was running
+BEGUN_BEFORE = (
+    sa.select(*_COLUMNS)
+    .where(
+        transaction.c.station_id == sa.bindparam("station_id"),
+        transaction.c.connector_id == sa.bindparam("connector_id"),
+        transaction.c.started_at <= sa.bindparam("at", type_=UtcTime),
+    )
+    .order_by(transaction.c.started_at.desc(), transaction.c.id.desc())
+    .limit(OVERLAPPING)
+)
 RUNNING = sa.union_all(  # two selects, for each has its own index
     _AT_STATIONS.where(transaction.c.stop_rank == NO_STOP),
     _AT_STATIONS.where(transaction.c.stopped_at >= sa.bindparam("earliest", type_=UtcTime)),
@@ -87,6 +99,7 @@ class Attribution:
         ids = sorted({row.reference for row in rows if row.reference is not None and row.reference > 0})
         named = connection.execute(NAMED, {"ids": ids}).mappings() if ids else ()
         self._named = {row["id"]: _Known(**row) for row in named}
+        self._connection = connection
         self._running = _running(connection, [row for row in rows if row.reference is None and row.connector_id > 0])
         self._candidates: Candidates | None = None
         lost = [row for row in rows if row.reference is not None and row.reference <= 0]
@@ -118,12 +131,16 @@ class Attribution:
     def _running_at(self, row: MeterRow, at: datetime) -> int | None:
         if row.connector_id <= 0:
             return None  # the main meter is nobody's (MV-08)
-        running = [
-            each
-            for each in self._running
-            if (each.station_id, each.connector_id) == (row.station_id, row.connector_id) and each.is_running_at(at)
-        ]
+        known = self._running.get((row.station_id, row.connector_id), [])
+        if at < row.received_at - RECENT:
+            known = [*known, *self._begun_before(row, at)]
+        running = [each for each in known if each.is_running_at(at)]
         return max(running, key=lambda each: (each.started_at, each.id)).id if running else None
+
+    def _begun_before(self, row: MeterRow, at: datetime) -> list[_Known]:
+        """One station with a clock of last year must not make a batch read a year of all stations."""
+        parameters = {"station_id": row.station_id, "connector_id": row.connector_id, "at": at}
+        return [_Known(**found) for found in self._connection.execute(BEGUN_BEFORE, parameters).mappings()]
 
     def _reconciled(self, row: MeterRow, at: datetime) -> Place:
         if self._candidates is None:
@@ -134,13 +151,18 @@ class Attribution:
         return Place(None, (UNMATCHED,), tuple(fitting))
 
 
-def _running(connection: sa.Connection, rows: Sequence[MeterRow]) -> list[_Known]:
+def _running(connection: sa.Connection, rows: Sequence[MeterRow]) -> dict[tuple[str, int], list[_Known]]:
+    """By station and connector: what is open, and what has stopped lately."""
     moments = [element.moment.at for row in rows for element in row.elements]
     if not moments:
-        return []
+        return {}
     parameters = {
         "stations": sorted({row.station_id for row in rows}),
-        "earliest": min(moments),
+        "earliest": max(min(moments), min(row.received_at for row in rows) - RECENT),
         "latest": max(moments),
     }
-    return [_Known(**row) for row in connection.execute(RUNNING, parameters).mappings()]
+    running: dict[tuple[str, int], list[_Known]] = {}
+    for found in connection.execute(RUNNING, parameters).mappings():
+        known = _Known(**found)
+        running.setdefault((known.station_id, known.connector_id), []).append(known)
+    return running

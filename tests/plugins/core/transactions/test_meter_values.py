@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from csmsd.ocpp.decoding import Deviation
 from csmsd.ocpp.types import UnreadableTimestamp
+from csmsd_core import attribution
 from csmsd_core.messages import MeterValue, MeterValuesResponse, SampledValue
 from csmsd_core.transaction_tables import meter_value
 
@@ -66,8 +67,11 @@ async def test_the_main_meter_is_attributed_only_when_a_transaction_is_named(ben
 
 
 @pytest.mark.req("MV-09", "MV-10")
-async def test_without_an_id_a_sample_belongs_to_what_was_running_at_its_time(bench: Any, element: Any) -> None:
-    bench.now = NOON + 9 * HOUR
+@pytest.mark.parametrize("late", [9 * HOUR, timedelta(days=400)], ids=["the same day", "a year later"])
+async def test_without_an_id_a_sample_belongs_to_what_was_running_at_its_time(
+    bench: Any, element: Any, late: timedelta
+) -> None:
+    bench.now = NOON + late
     first = await bench.start(at=NOON)
     await bench.stop(first, at=NOON + HOUR)
     second = await bench.start(at=NOON + HOUR, meter=5000)
@@ -99,6 +103,32 @@ async def test_the_main_meter_belongs_to_nobody_even_if_a_station_starts_on_conn
     for each in pending:
         await each
     assert await bench.transactions.readings(id_) == []
+
+
+@pytest.mark.req("MV-09", "PERF-03", "TX-04")
+async def test_an_old_clock_makes_nobody_read_the_past_of_all_stations(
+    bench: Any, element: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stations = [f"CP-{number}" for number in range(1, 9)]
+    for station in stations:
+        for hour in range(0, 48, 4):
+            id_ = await bench.start(station, at=NOON + hour * HOUR, meter=hour)
+            await bench.stop(id_, station, at=NOON + (hour + 1) * HOUR)
+    bench.now = NOON + timedelta(days=30)
+    read: list[Any] = []
+    known = attribution._Known
+
+    def count(**row: Any) -> Any:
+        read.append(row)
+        return known(**row)
+
+    monkeypatch.setattr(attribution, "_Known", count)
+    old = bench.send_meter(element(NOON + timedelta(minutes=30), "1"), station="CP-1")
+    live = [bench.send_meter(element(bench.now, "1"), station=station) for station in stations[1:]]
+    for sent in (old, *live):
+        await sent
+    assert {row["station_id"] for row in read} <= {"CP-1"}
+    assert len(read) <= attribution.OVERLAPPING
 
 
 @pytest.mark.req("MV-09", "TX-12")
