@@ -247,3 +247,36 @@ async def test_an_idle_courier_asks_the_database_nothing(house: House, monkeypat
         await house.record("A", 1)
         await inbox.wait_for(1)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_courier_that_is_run_again_serves_whom_it_was_serving_when_it_crashed(house: House) -> None:
+    inbox = Inbox(poison=[1])
+    courier = house.courier(inbox, pace=Pace(first_pause=0.01, longest_pause=0.02, attempts=1000))
+    async with trio.open_nursery() as nursery:
+        scope = await run(courier, nursery, house)
+        await house.record("A", 1, 2)
+        await trio.sleep(0.1)
+        scope.cancel()
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        inbox.poison.clear()
+        scope = await run(courier, nursery, house)
+        await inbox.wait_for(2)
+        scope.cancel()
+    assert inbox.taken == [("A", 1), ("A", 2)]
+
+
+async def test_a_page_that_cannot_be_read_is_asked_for_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox = Inbox()
+    async with trio.open_nursery() as nursery:
+        scope = await run(house.courier(inbox), nursery, house)
+        read, failures = house.store.read, [RuntimeError("canceling statement due to a timeout")]
+
+        async def fail_once(query: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return await read(query)
+
+        monkeypatch.setattr(house.store, "read", fail_once)
+        await house.record("A", 1)
+        await inbox.wait_for(1)
+        scope.cancel()

@@ -73,6 +73,7 @@ class Courier:
         """Deliver until cancelled. A plugin that is new starts at the present end of the outbox."""
         if not self._deliveries:
             return
+        self._forget()
         stop_listening = self._store.when_facts_are_recorded(self._hear)
         try:
             self._saved = self._read_to = await self._find_start()
@@ -96,6 +97,11 @@ class Courier:
                 return True
         return False
 
+    def _forget(self) -> None:
+        """Begin anew from the stored cursor: nobody serves any more what an earlier run had read when it crashed."""
+        self._stations, self._unfinished, self._beyond = {}, {}, 0
+        self._slots = trio.CapacityLimiter(self._pace.stations_at_once)
+
     def _hear(self) -> None:
         self._news.set()
 
@@ -116,6 +122,10 @@ class Courier:
             try:
                 page = await self._read_page(room)
             except StoreUnavailable:
+                await trio.sleep(self._pace.first_pause)
+                continue
+            except Bug as error:  # whatever the database says to a query, it will be asked again
+                log.warning("facts for plugin %s cannot be read: %s", self._plugin, error)
                 await trio.sleep(self._pace.first_pause)
                 continue
             self._beyond = page.beyond
