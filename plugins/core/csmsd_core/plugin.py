@@ -59,7 +59,7 @@ class CorePlugin(Plugin[CoreConfig]):
         self.authorization = Authorization(host, config, self.tags, self.remote_starts)
         self.boots = BootService(host, config, self.expected, self._background)
         self.statuses = StatusService(host, self.clocks, self._number_of_connectors)
-        self.transactions = Transactions(host, config.transactions)
+        self.transactions = Transactions(host, config.transactions, self.remote_starts.note)
         self._rotation = CredentialsRotation(host)
         self._warnings = CommandWarnings(self.configuration, self.statuses, self.authorization)
 
@@ -118,13 +118,8 @@ class CorePlugin(Plugin[CoreConfig]):
         self, station: Station, request: messages.StartTransaction, arrival: Arrival
     ) -> Pending[messages.StartTransactionResponse]:
         """TX-01: judged anew, stored, then answered."""
-
-        def note(response: messages.StartTransactionResponse) -> messages.StartTransactionResponse:
-            self.remote_starts.started(station.id, request, response.transaction_id)
-            return response
-
         judged = self.authorization.judge(station, request.id_tag, "start")
-        return judged.then(lambda verdict: self.transactions.start(station, request, arrival, verdict)).then(note)
+        return judged.then(lambda verdict: self.transactions.start(station, request, arrival, verdict))
 
     @hookimpl(trylast=True)
     def status_notification(
@@ -138,15 +133,10 @@ class CorePlugin(Plugin[CoreConfig]):
         self, station: Station, request: messages.StopTransaction, arrival: Arrival
     ) -> Pending[messages.StopTransactionResponse]:
         """TX-20."""
-
-        def note(response: messages.StopTransactionResponse) -> messages.StopTransactionResponse:
-            self.remote_starts.stopped(station.id, request.transaction_id)
-            return response
-
         if request.id_tag is None:
-            return self.transactions.stop(station, request, arrival, None).then(note)
+            return self.transactions.stop(station, request, arrival, None)
         judged = self.authorization.judge(station, request.id_tag, "stop")
-        return judged.then(lambda verdict: self.transactions.stop(station, request, arrival, verdict)).then(note)
+        return judged.then(lambda verdict: self.transactions.stop(station, request, arrival, verdict))
 
     # Decisions
 

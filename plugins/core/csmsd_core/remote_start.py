@@ -19,13 +19,17 @@ from csmsd.host import Host
 from csmsd.station import Station
 from csmsd_core.config import CoreConfig
 from csmsd_core.folding import folded
-from csmsd_core.messages import RemoteStartTransaction, RemoteStartTransactionResponse, StartTransaction
+from csmsd_core.messages import RemoteStartTransaction, RemoteStartTransactionResponse
+from csmsd_core.records import Transaction
 from csmsd_core.tables import remote_start
+from csmsd_core.transaction_rows import NO_STOP
 from csmsd_core.transaction_tables import transaction
 
 Outcome = Literal["sent", "accepted", "rejected", "failed"]
 State = Literal["sent", "accepted", "rejected", "failed", "started", "not started"]
 
+
+Key = tuple[str, str]  # station and folded id tag
 
 FORGET_REQUEST_AFTER = 3600.0  # seconds; an answer later than that changes nothing any more
 PLUG_IN_MARGIN = 60.0  # seconds after ConnectionTimeOut
@@ -51,6 +55,20 @@ class RemoteStart(msgspec.Struct, frozen=True):
         if self.outcome in ("rejected", "failed") or now < self.valid_until:
             return self.outcome
         return "not started"
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A transaction that goes on, and the permission that led to it."""
+
+    transaction_id: int
+    key: Key
+    place: tuple[str, int]  # station and connector
+    started_at: datetime
+
+    def is_followed_by(self, other: Transaction) -> bool:
+        """Does the other one supersede it (TX-12)?"""
+        is_there = self.place == (other.station_id, other.connector_id) and other.connector_id > 0
+        return is_there and other.id != self.transaction_id and other.started_at >= self.started_at
 
 
 class OutcomeRow(msgspec.Struct, frozen=True):
@@ -79,15 +97,21 @@ SELECT = sa.select(
     remote_start.c.outcome,
     transaction.c.id.label("transaction_id"),
 ).select_from(remote_start.outerjoin(transaction, transaction.c.remote_start_id == remote_start.c.id))
-SELECT_IN_FORCE = SELECT.where(
+SELECT_WAITING = SELECT.where(
     remote_start.c.outcome.in_(("sent", "accepted")),
-    sa.or_(
-        sa.and_(
-            transaction.c.id.is_(None),
-            remote_start.c.valid_until > sa.bindparam("now", type_=remote_start.c.valid_until.type),
-        ),
-        sa.and_(transaction.c.id.isnot(None), transaction.c.stop_rank == 0),
-    ),
+    transaction.c.id.is_(None),
+    remote_start.c.valid_until > sa.bindparam("now", type_=remote_start.c.valid_until.type),
+).order_by(remote_start.c.requested_at, remote_start.c.id)
+SELECT_RUNNING = (
+    sa.select(
+        remote_start.c.station_id,
+        remote_start.c.id_tag,
+        transaction.c.id.label("transaction_id"),
+        transaction.c.connector_id.label("connector"),
+        transaction.c.started_at,
+    )
+    .join(transaction, transaction.c.remote_start_id == remote_start.c.id)
+    .where(transaction.c.stop_rank == NO_STOP, transaction.c.superseded_at.is_(None))
 )
 SELECT_OF_STATION = (
     SELECT.where(remote_start.c.station_id == sa.bindparam("station_id"))
@@ -137,33 +161,32 @@ class RemoteStarts:
 
     def __init__(self, host: Host, config: CoreConfig, connection_timeout: Callable[[str], int | None]) -> None:
         self._host, self._config, self._connection_timeout = host, config, connection_timeout
-        self._waiting: dict[tuple[str, str], RemoteStart] = {}  # by station and folded id tag; the newest
-        self._running: dict[int, tuple[str, str]] = {}  # by transaction
-        self._permits: Counter[tuple[str, str]] = Counter()  # how often each is in `_running`
+        self._waiting: dict[Key, dict[str, RemoteStart]] = {}  # those that may still start, by id, oldest first
+        self._running: dict[int, Running] = {}  # by transaction
+        self._permits: Counter[Key] = Counter()  # how often each is in `_running`
         self._sent: dict[int, tuple[RemoteStartTransaction, RemoteStart]] = {}  # by identity of the request
 
     async def load(self) -> None:
         """Read those in force; before stations are let in."""
         now = self._host.env.now()
 
-        def read(connection: sa.Connection) -> list[RemoteStart]:
-            return [RemoteStart(**row) for row in connection.execute(SELECT_IN_FORCE, {"now": now}).mappings()]
+        def read(connection: sa.Connection) -> tuple[list[RemoteStart], list[Running]]:
+            waiting = [RemoteStart(**row) for row in connection.execute(SELECT_WAITING, {"now": now}).mappings()]
+            return waiting, [_running(row) for row in connection.execute(SELECT_RUNNING).mappings()]
 
-        for each in await self._host.store.read(read):
-            key = (each.station_id, folded(each.id_tag))
-            if each.transaction_id is None:
-                self._waiting[key] = each
-                self._watch(each.id, key, each.valid_until - now)
-            else:
-                self._run(each.transaction_id, key)
+        waiting, running = await self._host.store.read(read)
+        for each in waiting:
+            self._wait_for(each, each.valid_until - now)
+        for one in running:
+            self._run(one)
 
     def permits(self, station_id: str, id_tag: str, now: datetime) -> bool:
         """Whether this id tag may charge there because an operator asked for it (AUTH-10)."""
         if not self._config.remote_start_grants:
             return False
         key = (station_id, folded(id_tag))
-        waiting = self._waiting.get(key)
-        return (waiting is not None and now < waiting.valid_until) or key in self._permits
+        waiting = self._waiting.get(key, {}).values()
+        return any(now < each.valid_until for each in waiting) or key in self._permits
 
     async def prepare(self, station: Station, request: RemoteStartTransaction) -> None:
         """Store it before the station can act on it."""
@@ -171,9 +194,7 @@ class RemoteStarts:
         each = RemoteStart(self._host.env.new_id(), station.id, request.id_tag, request.connector_id, now, now + window)
         await self._host.store.submit(add_remote_starts, each)
         self._sent[id(request)] = request, each
-        key = (station.id, folded(request.id_tag))
-        self._waiting[key] = each
-        self._watch(each.id, key, window)
+        self._wait_for(each, window)
         self._host.call_later(FORGET_REQUEST_AFTER, lambda: self._sent.pop(id(request), None))
 
     def id_of(self, request: RemoteStartTransaction) -> str | None:
@@ -190,23 +211,17 @@ class RemoteStarts:
         if isinstance(error, CallFailed | InvalidResponse | NeverSent):
             self._settle(request, "failed")
 
-    def started(self, station_id: str, request: StartTransaction, transaction_id: int) -> None:
-        """A StartTransaction was stored: if it fits (TX-10), the permission lasts until that transaction ends."""
-        key = (station_id, folded(request.id_tag))
-        waiting = self._waiting.get(key)
-        if waiting is None or waiting.connector_id not in (None, request.connector_id):
-            return
-        if request.timestamp >= waiting.requested_at - self._config.transactions.remote_tolerance:
-            del self._waiting[key]
-            self._run(transaction_id, key)
-
-    def stopped(self, station_id: str, transaction_id: int) -> None:
-        """A transaction of the station has ended, and the permission with it; another's is not touched (WS-08)."""
-        key = self._running.get(transaction_id)
-        if key is not None and key[0] == station_id:
-            del self._running[transaction_id]
-            self._permits[key] -= 1
-            self._permits += Counter()  # without those at zero
+    def note(self, transaction: Transaction) -> None:
+        """A transaction as it is stored now: the permission that led to it lasts until it ends, however that is."""
+        place = transaction.station_id, transaction.connector_id
+        for one in [one for one in self._running.values() if one.is_followed_by(transaction)]:
+            self._end(one.transaction_id)  # superseded (TX-12)
+        if transaction.status != "open":
+            self._end(transaction.id)
+        elif transaction.remote_start_id is not None:
+            key = (transaction.station_id, folded(transaction.id_tag))
+            self._take(key, transaction.remote_start_id)
+            self._run(Running(transaction.id, key, place, transaction.started_at))
 
     async def of_station(self, station_id: str, limit: int = 100) -> Sequence[RemoteStart]:
         """Remote starts of a station, newest first."""
@@ -228,32 +243,56 @@ class RemoteStarts:
             return
         valid_until = self._host.env.now() + self._window(each.station_id)
         self._host.store.submit_later(set_outcomes, OutcomeRow(each.id, outcome, valid_until))
-        key = (each.station_id, folded(each.id_tag))
-        waiting = self._waiting.get(key)
-        if waiting is None or waiting.id != each.id:
-            return  # started already, or asked for again
+        key = _key(each)
+        if each.id not in self._waiting.get(key, {}):
+            return  # started already
         if outcome == "accepted":
-            self._waiting[key] = msgspec.structs.replace(each, outcome=outcome, valid_until=valid_until)
+            self._waiting[key][each.id] = msgspec.structs.replace(each, outcome=outcome, valid_until=valid_until)
         else:
-            del self._waiting[key]
+            self._take(key, each.id)
 
-    def _run(self, transaction_id: int, key: tuple[str, str]) -> None:
-        if transaction_id not in self._running:
-            self._running[transaction_id] = key
-            self._permits[key] += 1
+    def _wait_for(self, each: RemoteStart, remaining: timedelta) -> None:
+        self._waiting.setdefault(_key(each), {})[each.id] = each
+        self._watch(each.id, _key(each), remaining)
 
-    def _watch(self, remote_start_id: str, key: tuple[str, str], remaining: timedelta) -> None:
+    def _take(self, key: Key, remote_start_id: str) -> None:
+        waiting = self._waiting.get(key, {})
+        waiting.pop(remote_start_id, None)
+        if not waiting:
+            self._waiting.pop(key, None)
+
+    def _run(self, running: Running) -> None:
+        if running.transaction_id not in self._running:
+            self._running[running.transaction_id] = running
+            self._permits[running.key] += 1
+
+    def _end(self, transaction_id: int) -> None:
+        running = self._running.pop(transaction_id, None)
+        if running is not None:
+            self._permits[running.key] -= 1
+            self._permits += Counter()  # without those at zero
+
+    def _watch(self, remote_start_id: str, key: Key, remaining: timedelta) -> None:
         """Look again when the window should be over; an Accepted in between has moved its end."""
 
         def look() -> None:
-            waiting, now = self._waiting.get(key), self._host.env.now()
-            if waiting is None or waiting.id != remote_start_id:
+            waiting, now = self._waiting.get(key, {}).get(remote_start_id), self._host.env.now()
+            if waiting is None:
                 return
             if now < waiting.valid_until:
                 self._watch(remote_start_id, key, waiting.valid_until - now)
                 return
-            del self._waiting[key]
+            self._take(key, remote_start_id)
             event = NotStarted(waiting.id, waiting.id_tag, waiting.connector_id)
             self._host.events.publish("remote_start.not_started", waiting.station_id, now, event)
 
         self._host.call_later(max(remaining.total_seconds(), SHORTEST_LOOK), look)
+
+
+def _key(each: RemoteStart) -> Key:
+    return each.station_id, folded(each.id_tag)
+
+
+def _running(row: sa.RowMapping) -> Running:
+    key = row["station_id"], folded(row["id_tag"])
+    return Running(row["transaction_id"], key, (row["station_id"], row["connector"]), row["started_at"])

@@ -6,7 +6,7 @@ has one effect and gets an answer each time (RPC-12); the implausible is stored,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -52,7 +52,10 @@ NOT_ASCII = "VAL-18 not printable ASCII"
 class Transactions:
     """All transactions of one csmsd."""
 
-    def __init__(self, host: Host, rules: TransactionRules) -> None:
+    def __init__(
+        self, host: Host, rules: TransactionRules, noted: Callable[[Transaction], None] = lambda _transaction: None
+    ) -> None:
+        self._noted = noted  # told of each transaction that has been started or changed, after the COMMIT
         self._host, self._rules = host, rules
         self._starting = Starting(host.store, rules)
         self._stopping = Stopping(host.store, rules)
@@ -255,6 +258,7 @@ class Transactions:
         return tuple(marks)
 
     def _publish(self, kind: str, transaction: Transaction) -> None:
+        self._noted(transaction)
         events = self._host.events
         if events.is_watched:
             events.publish(kind, transaction.station_id, self._host.env.now(), transaction)

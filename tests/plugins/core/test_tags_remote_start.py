@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -80,6 +80,41 @@ async def test_another_stations_stop_does_not_end_the_permission(house: Any) -> 
     running = await here.start("GUEST")
     await elsewhere.stop(running.transaction_id, None)
     assert (await here.authorize("GUEST")).status == "Accepted"
+
+
+@pytest.mark.req("AUTH-10", "TX-10", "AUTH-07")
+async def test_a_remote_start_that_is_repeated_and_refused_leaves_the_first_in_force(house: Any) -> None:
+    station = await house.connect()
+    await remote_start(station, "GUEST")
+    await remote_start(station, "GUEST", REJECTED)
+    assert (await station.start("GUEST")).id_tag_info.status == "Accepted"
+
+
+@pytest.mark.req("AUTH-10", "TX-12")
+async def test_the_permission_ends_with_the_transaction_however_that_ends(house: Any) -> None:
+    station, core = await house.connect(), house.core
+    for end in ("closed", "superseded"):
+        await remote_start(station, "GUEST")
+        running = (await station.start("GUEST")).transaction_id
+        await trio.sleep(1000)
+        assert (await station.authorize("GUEST")).status == "Accepted"
+        if end == "closed":
+            await core.transactions.close(running, actor="test", meter_stop=10, reason="Other")
+        else:
+            await station.start("SOMEBODY", meter=77)
+        assert (await station.authorize("GUEST")).status == "Invalid", end
+
+
+@pytest.mark.req("AUTH-10", "TX-39", "OP-11")
+async def test_a_clock_that_is_not_set_does_not_cost_the_permission(house: Any) -> None:
+    station = await house.connect()
+    await remote_start(station, "GUEST")
+    request = StartTransaction(1, "GUEST", 0, datetime(1970, 1, 1, tzinfo=UTC))
+    assert (await station.send(hookspecs.start_transaction, request)).id_tag_info.status == "Accepted"
+    await trio.sleep(1000)
+    assert (await station.authorize("GUEST")).status == "Accepted"
+    (known,) = await house.core.remote_starts.of_station("CP-1")
+    assert known.state(house.env.now()) == "started"
 
 
 @pytest.mark.req("AUTH-10")
