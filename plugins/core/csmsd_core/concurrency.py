@@ -73,7 +73,7 @@ def over_the_limit(
         count = sum(
             1
             for other in open_ones
-            if (own_turn < 0 or turn.get(other.id, -1) < own_turn)
+            if (other.id < each.id if own_turn < 0 else turn.get(other.id, -1) < own_turn)
             and (other.station_id, other.connector_id) != (each.station_id, each.connector_id)  # nor itself
             and (
                 other.id_tag_key == each.id_tag_key

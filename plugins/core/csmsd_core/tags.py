@@ -53,19 +53,23 @@ PUT = upsert(tag)
 DELETE = sa.delete(tag).where(tag.c.id_tag_key == sa.bindparam("key"))
 
 
-def put_tags(connection: sa.Connection, rows: Sequence[Tag]) -> Sequence[None]:
-    """Create or replace id tags."""
-    connection.execute(
-        PUT[connection.dialect.name],
-        [{"id_tag_key": folded(row.id_tag), **msgspec.structs.asdict(row)} for row in rows],
-    )
+class Change(msgspec.Struct, frozen=True):
+    """A change of an id tag on its way to the database, one kind for all, so that their order is kept."""
+
+    key: str
+    tag: Tag | None  # None: forget it
+
+
+def change_tags(connection: sa.Connection, rows: Sequence[Change]) -> Sequence[None]:
+    """Create, replace and forget id tags; of several changes to one the last counts."""
+    last = {row.key: row.tag for row in rows}
+    put = [{"id_tag_key": key, **msgspec.structs.asdict(tag)} for key, tag in sorted(last.items()) if tag is not None]
+    forgotten = [{"key": key} for key, tag in sorted(last.items()) if tag is None]
+    if put:
+        connection.execute(PUT[connection.dialect.name], put)
+    if forgotten:
+        connection.execute(DELETE, forgotten)
     return [None] * len(rows)
-
-
-def delete_tags(connection: sa.Connection, keys: Sequence[str]) -> Sequence[None]:
-    """Forget id tags."""
-    connection.execute(DELETE, [{"key": key} for key in keys])
-    return [None] * len(keys)
 
 
 def _tag_of(row: Mapping[Any, Any]) -> Tag:
@@ -130,7 +134,7 @@ class Tags:
             self._host.audit.record(actor, "tag.put", stored.id_tag, before, stored)
             return stored
 
-        return self._host.store.submit(put_tags, stored).then(publish)
+        return self._host.store.submit(change_tags, Change(folded(stored.id_tag), stored)).then(publish)
 
     def change(self, id_tag: str, *, actor: str, **fields: Any) -> Pending[Tag]:
         """Replace some fields of a tag, by name; UnknownTag, InvalidTag."""
@@ -144,7 +148,7 @@ class Tags:
             self._by_key.pop(key, None)
             self._host.audit.record(actor, "tag.delete", before.id_tag, before)
 
-        return self._host.store.submit(delete_tags, key).then(publish)
+        return self._host.store.submit(change_tags, Change(key, None)).then(publish)
 
 
 def check(wanted: Tag) -> None:

@@ -245,3 +245,19 @@ async def test_all_tags_come_in_the_order_of_their_texts_whatever_the_case(house
     for id_tag in ("beta", "ALPHA", "Gamma"):
         await house.core.tags.put(Tag(id_tag), actor="test")
     assert [tag.id_tag for tag in house.core.tags.all()] == ["ALPHA", "beta", "Gamma"]
+
+
+@on_both
+@pytest.mark.req("AUTH-12")
+async def test_changes_of_one_tag_in_one_batch_keep_their_order(open_house: Any) -> None:
+    house = await open_house()
+    await house.core.tags.put(Tag("A"), actor="test")
+    changes = [
+        house.core.tags.put(Tag("B"), actor="test"),
+        house.core.tags.delete("A", actor="test"),
+        house.core.tags.put(Tag("A", note="again"), actor="test"),
+    ]
+    for change in changes:
+        await change
+    house = await open_house()
+    assert house.core.tags.get("A").note == "again"

@@ -233,6 +233,14 @@ async def test_two_starts_of_a_limited_token_in_one_batch_are_judged_in_order(be
     assert [(await each).id_tag_info.status for each in pending] == ["Accepted", "ConcurrentTx"]
 
 
+@pytest.mark.req("TX-08", "TX-06")
+async def test_a_start_that_was_refused_does_not_count_against_a_retry_of_the_earlier_one(bench: Any) -> None:
+    first = await bench.send_start("CP-1", limit=1)
+    assert (await bench.send_start("CP-2", limit=1)).id_tag_info.status == "ConcurrentTx"
+    retry = await bench.send_start("CP-1", limit=1)
+    assert (retry.transaction_id, retry.id_tag_info.status) == (first.transaction_id, "Accepted")
+
+
 @pytest.mark.req("TX-08", "OPS-04")
 async def test_nothing_that_may_have_ended_counts_against_a_limited_token(bench: Any) -> None:
     first = await bench.send_start("CP-1", limit=1)
