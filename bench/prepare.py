@@ -11,7 +11,7 @@ from csmsd import StationRecord
 from csmsd.app import open_csms
 from csmsd.config import Config, Listen
 from csmsd.host import Host
-from csmsd_core.tags import Tag, put_tags
+from csmsd_core import CorePlugin, Tag
 
 PASSWORD = "7f3c9a1e5b8d2046c1f7a3e9d5b08264"  # also in ocppgen.c; 16 octets, so it need not be hashed slowly
 
@@ -30,4 +30,6 @@ async def _prepare(folder: Path, stations: int) -> None:
 
 async def _add(csms: Host, number: int) -> None:
     await csms.stations.register(StationRecord(f"CP{number:05}"), PASSWORD)
-    await csms.store.submit(put_tags, Tag(f"TAG{number:05}", created_at=csms.env.now(), changed_at=csms.env.now()))
+    core = csms.plugins.get("core")
+    assert isinstance(core, CorePlugin)
+    await core.tags.put(Tag(f"TAG{number:05}"), actor="bench")
