@@ -62,7 +62,7 @@ async def campaign(folder: Path, kills: int, seed: int, stations: int = STATIONS
 @pytest.mark.req("TX-04", "RPC-12", "TX-05", "RPC-31")
 async def test_ten_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path) -> None:
     daemon = await campaign(tmp_path, 10, random.randrange(2**32))
-    assert min(daemon.starts) < START_UP  # not more than that: other tests may run beside this one
+    assert statistics.median(daemon.starts) < START_UP  # the worst is the campaign's: others may be at work here
 
 
 @pytest.mark.soak
@@ -71,4 +71,4 @@ async def test_ten_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path) ->
 async def test_many_kills_lose_nothing_and_store_nothing_twice(tmp_path: Path) -> None:
     kills = int(os.environ.get("CSMSD_SOAK_KILLS", "60"))
     daemon = await campaign(tmp_path, kills, random.randrange(2**32))
-    assert statistics.median(daemon.starts) < START_UP
+    assert max(daemon.starts) < START_UP
