@@ -57,20 +57,6 @@ class RemoteStart(msgspec.Struct, frozen=True):
         return "not started"
 
 
-class Running(msgspec.Struct, frozen=True):
-    """A transaction that goes on, and the permission that led to it."""
-
-    transaction_id: int
-    key: Key
-    place: tuple[str, int]  # station and connector
-    started_at: datetime
-
-    def is_followed_by(self, other: Transaction) -> bool:
-        """Does the other one supersede it (TX-12)?"""
-        is_there = self.place == (other.station_id, other.connector_id) and other.connector_id > 0
-        return is_there and other.id != self.transaction_id and other.started_at >= self.started_at
-
-
 class OutcomeRow(msgspec.Struct, frozen=True):
     """The station's answer, on its way to the database."""
 
@@ -101,18 +87,8 @@ SELECT_WAITING = SELECT.where(
     remote_start.c.outcome.in_(("sent", "accepted")),
     transaction.c.id.is_(None),
     remote_start.c.valid_until > sa.bindparam("now", type_=remote_start.c.valid_until.type),
-).order_by(remote_start.c.requested_at, remote_start.c.id)
-SELECT_RUNNING = (
-    sa.select(
-        remote_start.c.station_id,
-        remote_start.c.id_tag,
-        transaction.c.id.label("transaction_id"),
-        transaction.c.connector_id.label("connector"),
-        transaction.c.started_at,
-    )
-    .join(transaction, transaction.c.remote_start_id == remote_start.c.id)
-    .where(transaction.c.stop_rank == NO_STOP, transaction.c.superseded_at.is_(None))
 )
+SELECT_RUNNING = SELECT.where(transaction.c.stop_rank == NO_STOP, transaction.c.superseded_by.is_(None))
 SELECT_OF_STATION = (
     SELECT.where(remote_start.c.station_id == sa.bindparam("station_id"))
     .order_by(remote_start.c.requested_at.desc(), remote_start.c.id)
@@ -161,8 +137,8 @@ class RemoteStarts:
 
     def __init__(self, host: Host, config: CoreConfig, connection_timeout: Callable[[str], int | None]) -> None:
         self._host, self._config, self._connection_timeout = host, config, connection_timeout
-        self._waiting: dict[Key, dict[str, RemoteStart]] = {}  # those that may still start, by id, oldest first
-        self._running: dict[int, Running] = {}  # by transaction
+        self._waiting: dict[Key, dict[str, RemoteStart]] = {}  # those that may still start, by id
+        self._running: dict[int, Key] = {}  # by transaction
         self._permits: Counter[Key] = Counter()  # how often each is in `_running`
         self._sent: dict[int, tuple[RemoteStartTransaction, RemoteStart]] = {}  # by identity of the request
 
@@ -170,15 +146,17 @@ class RemoteStarts:
         """Read those in force; before stations are let in."""
         now = self._host.env.now()
 
-        def read(connection: sa.Connection) -> tuple[list[RemoteStart], list[Running]]:
-            waiting = [RemoteStart(**row) for row in connection.execute(SELECT_WAITING, {"now": now}).mappings()]
-            return waiting, [_running(row) for row in connection.execute(SELECT_RUNNING).mappings()]
+        def read(connection: sa.Connection) -> tuple[list[RemoteStart], list[RemoteStart]]:
+            waiting = connection.execute(SELECT_WAITING, {"now": now}).mappings()
+            running = connection.execute(SELECT_RUNNING).mappings()
+            return [RemoteStart(**row) for row in waiting], [RemoteStart(**row) for row in running]
 
         waiting, running = await self._host.store.read(read)
         for each in waiting:
             self._wait_for(each, each.valid_until - now)
-        for one in running:
-            self._run(one)
+        for each in running:
+            if each.transaction_id is not None:
+                self._run(each.transaction_id, _key(each))
 
     def permits(self, station_id: str, id_tag: str, now: datetime) -> bool:
         """Whether this id tag may charge there because an operator asked for it (AUTH-10)."""
@@ -213,15 +191,12 @@ class RemoteStarts:
 
     def note(self, transaction: Transaction) -> None:
         """A transaction as it is stored now: the permission that led to it lasts until it ends, however that is."""
-        place = transaction.station_id, transaction.connector_id
-        for one in [one for one in self._running.values() if one.is_followed_by(transaction)]:
-            self._end(one.transaction_id)  # superseded (TX-12)
         if transaction.status != "open":
             self._end(transaction.id)
         elif transaction.remote_start_id is not None:
             key = (transaction.station_id, folded(transaction.id_tag))
             self._take(key, transaction.remote_start_id)
-            self._run(Running(transaction.id, key, place, transaction.started_at))
+            self._run(transaction.id, key)
 
     async def of_station(self, station_id: str, limit: int = 100) -> Sequence[RemoteStart]:
         """Remote starts of a station, newest first."""
@@ -261,15 +236,15 @@ class RemoteStarts:
         if not waiting:
             self._waiting.pop(key, None)
 
-    def _run(self, running: Running) -> None:
-        if running.transaction_id not in self._running:
-            self._running[running.transaction_id] = running
-            self._permits[running.key] += 1
+    def _run(self, transaction_id: int, key: Key) -> None:
+        if transaction_id not in self._running:
+            self._running[transaction_id] = key
+            self._permits[key] += 1
 
     def _end(self, transaction_id: int) -> None:
-        running = self._running.pop(transaction_id, None)
-        if running is not None:
-            self._permits[running.key] -= 1
+        key = self._running.pop(transaction_id, None)
+        if key is not None:
+            self._permits[key] -= 1
             self._permits += Counter()  # without those at zero
 
     def _watch(self, remote_start_id: str, key: Key, remaining: timedelta) -> None:
@@ -291,8 +266,3 @@ class RemoteStarts:
 
 def _key(each: RemoteStart) -> Key:
     return each.station_id, folded(each.id_tag)
-
-
-def _running(row: sa.RowMapping) -> Running:
-    key = row["station_id"], folded(row["id_tag"])
-    return Running(row["transaction_id"], key, (row["station_id"], row["connector"]), row["started_at"])

@@ -65,6 +65,7 @@ class Started(msgspec.Struct, frozen=True):
     transaction: Transaction
     status: str  # the current verdict, which on a retry may differ from the stored one (TX-06)
     is_new: bool
+    superseded: Sequence[Transaction] = ()  # by this one, now (TX-12)
 
 
 class Starting:
@@ -92,7 +93,8 @@ class Starting:
         unannounced, results = set(fresh), list[Started]()
         for row in rows:
             now = fresh.get(row.key) or stored[row.key]
-            results.append(Started(now, _status(row, now.id in refused), row.key in unannounced))
+            superseded = notes[now.id].superseded if row.key in unannounced else ()
+            results.append(Started(now, _status(row, now.id in refused), row.key in unannounced, superseded))
             unannounced.discard(row.key)
         return results
 
@@ -100,8 +102,12 @@ class Starting:
         """Neighbours on the connector, remote starts that may have led to it, stops that came before it."""
         notes = {id_: _Notes() for id_, _ in new}
         starts = [_start_of(id_, row) for id_, row in new]
-        for id_, mark in supersede(connection, self._store, starts):
+        marks, superseded = supersede(connection, self._store, starts)
+        for id_, mark in marks:
             notes[id_].flags.append(mark)
+        for older in superseded:
+            if older.superseded_by is not None:
+                notes[older.superseded_by].superseded.append(older)
         earliest = min(row.moment.at for _, row in new)
         links = RemoteLinks(connection, self._rules.remote_tolerance, [row.station_id for _, row in new], earliest)
         for id_, row in new:
@@ -126,6 +132,7 @@ class _Notes(msgspec.Struct):
 
     flags: list[str] = msgspec.field(default_factory=list[str])
     remote_start_id: str | None = None
+    superseded: list[Transaction] = msgspec.field(default_factory=list[Transaction])
 
     @property
     def has_something(self) -> bool:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from csmsd.store import Store, fact_row
 from csmsd_core.facts import TRANSACTION_UPDATED
-from csmsd_core.records import TransactionChange
+from csmsd_core.records import Transaction, TransactionChange
 from csmsd_core.transaction_rows import NO_STOP, records_by_id
 from csmsd_core.transaction_tables import transaction
 
@@ -51,11 +51,16 @@ class Start(msgspec.Struct, frozen=True, gc=False):
         return (self.id_tag_key, self.meter_start) == (other.id_tag_key, other.meter_start)
 
 
-def supersede(connection: sa.Connection, store: Store, new: Sequence[Start]) -> list[tuple[int, str]]:
-    """Mark older open transactions on the connectors of `new`, which are stored already; flags for the new ones."""
+def supersede(
+    connection: sa.Connection, store: Store, new: Sequence[Start]
+) -> tuple[list[tuple[int, str]], list[Transaction]]:
+    """Mark older open transactions on the connectors of `new`, which are stored already.
+
+    Returns flags for the new ones, and those that are marked, as they are now.
+    """
     connectors = {(each.station_id, each.connector_id) for each in new if each.connector_id > 0}
     if not connectors:
-        return []
+        return [], []
     arriving = {each.id for each in new}
     places: dict[tuple[str, int], dict[int, Start]] = {place: {} for place in connectors}
     stations = sorted({station_id for station_id, _ in connectors})
@@ -78,13 +83,12 @@ def supersede(connection: sa.Connection, store: Store, new: Sequence[Start]) -> 
             superseded[each.id] = start
             del place[each.id]
         place[start.id] = start
-    _mark(connection, store, superseded)
-    return flags
+    return flags, _mark(connection, store, superseded)
 
 
-def _mark(connection: sa.Connection, store: Store, superseded: dict[int, Start]) -> None:
+def _mark(connection: sa.Connection, store: Store, superseded: dict[int, Start]) -> list[Transaction]:
     if not superseded:
-        return
+        return []
     connection.execute(
         MARK,
         [{"of": id_, "successor": start.id, "since": start.started_at} for id_, start in superseded.items()],
@@ -94,3 +98,4 @@ def _mark(connection: sa.Connection, store: Store, superseded: dict[int, Start])
         connection,
         [fact_row(TRANSACTION_UPDATED, each.station_id, TransactionChange(each, "superseded")) for each in changed],
     )
+    return changed

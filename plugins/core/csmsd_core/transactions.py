@@ -87,6 +87,8 @@ class Transactions:
         )
 
         def answer(started: Started) -> StartTransactionResponse:
+            for superseded in started.superseded:
+                self._publish("transaction.updated", superseded)
             if started.is_new:
                 self._publish("transaction.started", started.transaction)
             return StartTransactionResponse(started.transaction.id, _with_status(info, started.status))

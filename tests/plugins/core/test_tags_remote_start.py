@@ -90,19 +90,75 @@ async def test_a_remote_start_that_is_repeated_and_refused_leaves_the_first_in_f
     assert (await station.start("GUEST")).id_tag_info.status == "Accepted"
 
 
+@pytest.mark.req("AUTH-10", "TX-12", "TX-24")
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("end", ["closed", "superseded", "reconciled"])
+async def test_the_permission_ends_with_the_transaction_however_that_ends(
+    open_house: Any, end: str, is_restarted: bool
+) -> None:
+    house = await open_house()
+    station = await house.connect()
+    await remote_start(station, "GUEST")
+    running = (await station.start("GUEST")).transaction_id
+    await trio.sleep(1000)
+    assert (await station.authorize("GUEST")).status == "Accepted"
+    if end == "closed":
+        await house.core.transactions.close(running, actor="test", meter_stop=10, reason="Other")
+    elif end == "superseded":
+        await station.start("SOMEBODY", meter=77)
+    else:
+        await station.stop(-1, "GUEST")
+    if is_restarted:
+        house = await open_house()
+        station = await house.connect()
+    assert (await house.core.transactions.find(running)).status == end
+    assert (await station.authorize("GUEST")).status == "Invalid"
+
+
+@pytest.mark.req("AUTH-10", "TX-32")
+async def test_a_transaction_that_is_reopened_has_its_permission_again(house: Any) -> None:
+    station = await house.connect()
+    await remote_start(station, "GUEST")
+    running = (await station.start("GUEST")).transaction_id
+    await trio.sleep(1000)
+    await house.core.transactions.close(running, actor="test", meter_stop=10, reason="Other")
+    await house.core.transactions.reopen(running, actor="test")
+    assert (await station.authorize("GUEST")).status == "Accepted"
+
+
 @pytest.mark.req("AUTH-10", "TX-12")
-async def test_the_permission_ends_with_the_transaction_however_that_ends(house: Any) -> None:
-    station, core = await house.connect(), house.core
-    for end in ("closed", "superseded"):
-        await remote_start(station, "GUEST")
-        running = (await station.start("GUEST")).transaction_id
-        await trio.sleep(1000)
-        assert (await station.authorize("GUEST")).status == "Accepted"
-        if end == "closed":
-            await core.transactions.close(running, actor="test", meter_stop=10, reason="Other")
-        else:
-            await station.start("SOMEBODY", meter=77)
-        assert (await station.authorize("GUEST")).status == "Invalid", end
+async def test_a_transaction_that_only_overlaps_a_later_one_keeps_its_permission(house: Any) -> None:
+    station = await house.connect()
+    await remote_start(station, "GUEST")
+    began = house.env.now()
+    await trio.sleep(60)
+    later = (await station.start("SOMEBODY")).transaction_id
+    late = StartTransaction(1, "GUEST", 0, began)
+    running = (await station.send(hookspecs.start_transaction, late)).transaction_id
+    await trio.sleep(1000)
+    await station.stop(later, None)
+    assert (await house.core.transactions.find(running)).status == "open"
+    assert (await station.authorize("GUEST")).status == "Accepted"
+
+
+@pytest.mark.req("AUTH-10", "TX-10")
+async def test_one_tag_on_two_connectors_has_two_permissions(house: Any) -> None:
+    station = await house.connect()
+    await remote_start(station, "GUEST", connector_id=1)
+    await remote_start(station, "GUEST", connector_id=2)
+    first = (await station.start("GUEST")).transaction_id
+    await station.stop(first, "GUEST")
+    assert (await station.authorize("GUEST")).status == "Accepted", "for connector 2"
+    second = StartTransaction(2, "GUEST", 0, house.env.now())
+    running = (await station.send(hookspecs.start_transaction, second)).transaction_id
+    await trio.sleep(1000)
+    await remote_start(station, "GUEST", connector_id=1)
+    third = (await station.start("GUEST", meter=50)).transaction_id
+    await trio.sleep(1000)
+    await station.stop(third, "GUEST")
+    assert (await station.authorize("GUEST")).status == "Accepted", "to stop the other one"
+    await station.stop(running, "GUEST")
+    assert (await station.authorize("GUEST")).status == "Invalid"
 
 
 @pytest.mark.req("AUTH-10", "TX-39", "OP-11")

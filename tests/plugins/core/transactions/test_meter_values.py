@@ -123,7 +123,7 @@ async def test_an_old_clock_makes_nobody_read_the_past_of_all_stations(
         return known(**row)
 
     monkeypatch.setattr(attribution, "_Known", count)
-    old = bench.send_meter(element(NOON + timedelta(minutes=30), "1"), station="CP-1")
+    old = bench.send_meter(element(NOON + 45 * HOUR, "1"), station="CP-1")  # after all that began
     live = [bench.send_meter(element(bench.now, "1"), station=station) for station in stations[1:]]
     for sent in (old, *live):
         await sent
