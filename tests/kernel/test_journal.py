@@ -150,7 +150,7 @@ async def test_old_and_surplus_exchanges_go(store: Database) -> None:
     assert await retention.sweep() == 0
 
 
-async def test_facts_go_when_every_plugin_has_them_behind_it(store: Database) -> None:
+async def test_facts_go_when_every_plugin_has_them_behind_it(store: Database, caplog: pytest.LogCaptureFixture) -> None:
     with store.engine.begin() as connection:
         fact = {"name": "f", "station_id": "A", "payload": b"{}", "at": NOW}
         connection.execute(sa.insert(tables.outbox), [fact] * 10)
@@ -158,8 +158,22 @@ async def test_facts_go_when_every_plugin_has_them_behind_it(store: Database) ->
         cursors = [{"plugin": "fast", "fact_id": ids[9]}, {"plugin": "slow", "fact_id": ids[3]}]
         connection.execute(sa.insert(tables.outbox_cursor), cursors)
     assert await Retention(store, Env(now=lambda: NOW), StoreConfig()).sweep() == 4
+    assert "undelivered" not in caplog.text
     later = Env(now=lambda: NOW + timedelta(days=31))
     assert await Retention(store, later, StoreConfig()).sweep() == 6  # the slow one has been away too long
+    assert "6 facts deleted undelivered" in caplog.text
+
+
+async def test_facts_of_a_straggler_stay_though_the_cursor_has_passed_them(store: Database) -> None:
+    with store.engine.begin() as connection:
+        fact = {"name": "f", "payload": b"{}", "at": NOW}
+        connection.execute(sa.insert(tables.outbox), [{**fact, "station_id": "AB"[n % 2]} for n in range(1200)])
+        ids = list(connection.execute(sa.select(tables.outbox.c.id).order_by(tables.outbox.c.id)).scalars())
+        connection.execute(sa.insert(tables.outbox_cursor), {"plugin": "p", "fact_id": ids[-1]})
+        straggler = {"plugin": "p", "station_id": "A", "fact_id": ids[1]}
+        connection.execute(sa.insert(tables.outbox_straggler), straggler)
+    assert await Retention(store, Env(now=lambda: NOW), StoreConfig()).sweep() == 601
+    assert await count(store, tables.outbox) == 599
 
 
 async def test_surplus_deviations_and_finished_commands_go(store: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 import sqlalchemy as sa
 import trio
 import trio.testing
+from sqlalchemy import exc
 
 from csmsd._kernel.outbox import Courier, Delivery, Pace
 from csmsd._kernel.storage import tables
 from csmsd._kernel.storage.database import Database, open_store
 from csmsd.env import Env
+from csmsd.errors import StoreUnavailable
 from csmsd.store import Fact, fact_row
 
 
@@ -201,10 +204,7 @@ async def test_the_cursor_is_durable_and_passes_facts_of_no_concern(house: House
         await house.record("A", 1)
         await inbox.wait_for(1)
         await house.record("A", 2, 3, fact=OTHER)
-        end = await house.store.read(lambda c: c.execute(sa.select(sa.func.max(tables.outbox.c.id))).scalar_one())
-        with trio.fail_after(20):
-            while await house.cursor() != end:  # noqa: ASYNC110
-                await trio.sleep(0.02)
+        await wait_until_cursor_is_at_the_end(house)
         nursery.cancel_scope.cancel()
 
 
@@ -280,3 +280,140 @@ async def test_a_page_that_cannot_be_read_is_asked_for_again(house: House, monke
         await house.record("A", 1)
         await inbox.wait_for(1)
         scope.cancel()
+
+
+def stubborn(window: int = 4, share: int = 2) -> Pace:
+    """Never sets anything aside within a test."""
+    return Pace(window, share, attempts=10**6, first_pause=0.01, longest_pause=0.02, cursor_interval=0.01)
+
+
+async def wait_for_stragglers(house: House, *expected: str) -> None:
+    query = sa.select(tables.outbox_straggler.c.station_id).order_by(tables.outbox_straggler.c.station_id)
+    with trio.fail_after(20):
+        while await house.store.read(lambda c: tuple(c.execute(query).scalars())) != expected:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
+async def wait_until_cursor_is_at_the_end(house: House) -> None:
+    query = sa.select(sa.func.max(tables.outbox.c.id))
+    end = await house.store.read(lambda connection: connection.execute(query).scalar_one())
+    with trio.fail_after(20):
+        while await house.cursor() != end:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
+async def test_a_pool_without_a_free_connection_is_an_outage(house: House) -> None:
+    def query(connection: sa.Connection) -> None:
+        raise exc.TimeoutError("QueuePool limit reached")
+
+    with pytest.raises(StoreUnavailable, match="QueuePool"):
+        await house.store.read(query)
+
+
+@pytest.mark.req("B-06")
+async def test_stations_that_are_refused_hold_up_nobody_else_however_many(house: House) -> None:
+    inbox = Inbox(poison=[13])
+    courier = house.courier(inbox, pace=stubborn(window=4))
+    refused = [f"BAD-{number}" for number in range(6)]
+    async with trio.open_nursery() as nursery:
+        await run(courier, nursery, house)
+        for station in refused:
+            await house.record(station, 13, *range(20, 30))
+        await house.record("GOOD", *range(10))
+        await inbox.wait_for(10)
+        assert inbox.taken == [("GOOD", number) for number in range(10)]
+        await wait_until_cursor_is_at_the_end(house)
+        await wait_for_stragglers(house, *refused)
+        assert courier.backlog == 66
+        inbox.poison.clear()
+        await inbox.wait_for(76)
+        await wait_for_stragglers(house)
+        nursery.cancel_scope.cancel()
+    for station in refused:
+        assert [number for who, number in inbox.taken if who == station] == [13, *range(20, 30)]
+    assert courier.backlog == 0
+
+
+async def test_a_slow_station_takes_no_more_than_its_share_of_the_window(house: House) -> None:
+    opened, inbox = trio.Event(), Inbox()
+
+    async def take(station_id: str, fact: Stopped, fact_id: int) -> None:
+        if station_id == "SLOW":
+            await opened.wait()
+        await inbox.take(station_id, fact, fact_id)
+
+    courier = Courier(house.store, Env(), "billing", [Delivery(STOPPED, take)], stubborn(window=4, share=2))
+    async with trio.open_nursery() as nursery:
+        await run(courier, nursery, house)
+        await house.record("SLOW", *range(10))
+        await house.record("GOOD", 1)
+        await inbox.wait_for(1)
+        assert inbox.taken == [("GOOD", 1)]
+        opened.set()
+        await inbox.wait_for(11)
+        nursery.cancel_scope.cancel()
+    assert inbox.taken[1:] == [("SLOW", number) for number in range(10)]
+
+
+@pytest.mark.req("B-06")
+async def test_a_straggler_is_remembered_when_csmsd_dies(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with trio.open_nursery() as nursery:
+        inbox = Inbox(poison=[13])
+        await run(house.courier(inbox, pace=stubborn()), nursery, house)
+        await house.record("BAD", 13, 14, 15, 16)
+        await house.record("GOOD", *range(10))
+        await inbox.wait_for(10)
+        await wait_until_cursor_is_at_the_end(house)
+        monkeypatch.setattr(house.store, "submit_later", lambda *_: None)  # no time for last words
+        nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        inbox = Inbox(poison=[13])
+        courier = house.courier(inbox, pace=stubborn())
+        nursery.start_soon(courier.run)
+        with trio.fail_after(20):
+            while not inbox.refused:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        assert courier.backlog == 4
+        await house.record("BAD", 17)
+        await house.record("GOOD", 10)
+        await inbox.wait_for(1)
+        inbox.poison.clear()
+        await inbox.wait_for(6)
+        nursery.cancel_scope.cancel()
+    assert inbox.taken == [("GOOD", 10), *(("BAD", number) for number in range(13, 18))]
+
+
+@pytest.mark.req("B-06")
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_is_refused_and_whenever_it_dies_each_fact_arrives_in_its_order(
+    house: House, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance, inbox, next_number = random.Random(seed), Inbox(), 0
+    recorded: dict[str, list[int]] = {station: [] for station in "ABCDE"}
+    later = house.store.submit_later
+    async with trio.open_nursery() as nursery:
+        (await run(house.courier(inbox), nursery, house)).cancel()
+    for _ in range(8):
+        monkeypatch.setattr(house.store, "submit_later", later if chance.random() < 0.5 else lambda *_: None)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.courier(inbox, pace=stubborn(4, 3)).run)
+            for _ in range(6):
+                station, count = chance.choice("ABCDE"), chance.randrange(1, 8)
+                numbers = range(next_number, next_number + count)
+                next_number += count
+                recorded[station] += numbers
+                inbox.poison = {number for number in range(next_number) if chance.random() < 0.1}
+                await house.record(station, *numbers)
+                await trio.sleep(chance.random() * 0.05)
+            nursery.cancel_scope.cancel()
+    inbox.poison.clear()
+    async with trio.open_nursery() as nursery:
+        courier = house.courier(inbox, pace=stubborn(4, 3))
+        nursery.start_soon(courier.run)
+        with trio.fail_after(20):
+            while courier.backlog or len(set(inbox.taken)) < next_number:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    for station, expected in recorded.items():
+        first_times = dict.fromkeys(number for who, number in inbox.taken if who == station)
+        assert list(first_times) == expected

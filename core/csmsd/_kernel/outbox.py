@@ -2,12 +2,12 @@
 
 A courier reads the outbox from its plugin's cursor. A fact that the plugin cannot take holds up its own station only:
 it is tried again after doubling pauses, and set aside when it has failed too often, for an operator to look at.
+`Backlog` knows what is in memory; whatever a courier crashes with, its next run begins with the stored cursor.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,12 @@ import msgspec
 import trio
 
 from csmsd._kernel import outbox_statements as statements
+from csmsd._kernel.backlog import Backlog, StationBacklog
 from csmsd._kernel.outbox_statements import Failure, Page, Position, StoredFact
 from csmsd._kernel.storage.database import Database
 from csmsd.env import Env
-from csmsd.errors import Bug, StoreError, StoreUnavailable
-from csmsd.store import Fact
+from csmsd.errors import Bug, StoreError
+from csmsd.store import Fact, Query, T
 
 log = logging.getLogger("csmsd.outbox")
 
@@ -40,6 +41,7 @@ class Pace:
     """How a courier works; seconds and numbers."""
 
     window: int = 1000  # facts in memory: read, and neither delivered nor set aside
+    share: int = 50  # of one station; more of them wait in the table
     stations_at_once: int = 32
     attempts: int = 12  # then a fact is set aside: with these pauses after about half an hour
     first_pause: float = 1.0
@@ -56,10 +58,8 @@ class Courier:
         self._store, self._env, self._plugin = store, env, plugin
         self._deliveries = {delivery.fact.name: delivery for delivery in deliveries}
         self._pace = pace or Pace()
-        self._stations: dict[str, deque[StoredFact]] = {}
-        self._unfinished: dict[int, None] = {}  # in the order read
-        self._read_to = 0
-        self._saved = 0
+        self._names = list(self._deliveries)
+        self._backlog = Backlog(self._pace.window, self._pace.share, 0, ())
         self._beyond = 0
         self._slots = trio.CapacityLimiter(self._pace.stations_at_once)
         self._news, self._room, self._progress = trio.Event(), trio.Event(), trio.Event()
@@ -67,22 +67,25 @@ class Courier:
     @property
     def backlog(self) -> int:
         """Facts the plugin has not taken yet, as far as they have been seen."""
-        return len(self._unfinished) + self._beyond
+        return len(self._backlog) + self._beyond
 
     async def run(self) -> None:
         """Deliver until cancelled. A plugin that is new starts at the present end of the outbox."""
         if not self._deliveries:
             return
-        self._forget()
         stop_listening = self._store.when_facts_are_recorded(self._hear)
         try:
-            self._saved = self._read_to = await self._find_start()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._save_cursor)
-                await self._read_on(nursery)
+            self._backlog = await self._find_start()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._save_progress)
+                    for station in self._backlog.stations:
+                        nursery.start_soon(self._serve_station, station)
+                    await self._read_on(nursery)
+            finally:
+                self._save_soon()
         finally:
             stop_listening()
-            self._note_cursor()
 
     async def failures(self) -> Sequence[Failure]:
         """What has been set aside, oldest first."""
@@ -97,68 +100,76 @@ class Courier:
                 return True
         return False
 
-    def _forget(self) -> None:
-        """Begin anew from the stored cursor: nobody serves any more what an earlier run had read when it crashed."""
-        self._stations, self._unfinished, self._beyond = {}, {}, 0
-        self._slots = trio.CapacityLimiter(self._pace.stations_at_once)
-
     def _hear(self) -> None:
         self._news.set()
 
-    async def _find_start(self) -> int:
+    async def _find_start(self) -> Backlog:
+        cursor = await self._find_cursor()
+        stragglers = await self._read(
+            lambda connection: statements.stragglers_of(connection, self._plugin, cursor, self._names)
+        )
+        return Backlog(self._pace.window, self._pace.share, cursor, stragglers)
+
+    async def _find_cursor(self) -> int:
         while True:
             try:
                 return await self._store.submit(statements.find_cursors, self._plugin)
             except StoreError:
                 await trio.sleep(self._pace.first_pause)
 
+    async def _read(self, query: Query[T]) -> T:
+        """Read until it succeeds: a database that has a bad time is no reason to lose one's place."""
+        while True:
+            try:
+                return await self._store.read(query)
+            except Bug as error:  # whatever the database says to a query, it will be asked again
+                if not isinstance(error, StoreError):  # of an outage the store tells itself
+                    log.warning("facts for plugin %s cannot be read: %s", self._plugin, error)
+                await trio.sleep(self._pace.first_pause)
+
     async def _read_on(self, nursery: trio.Nursery) -> None:
         while True:
             self._news, self._room = trio.Event(), trio.Event()
-            room = self._pace.window - len(self._unfinished)
-            if room <= 0:
+            room = self._backlog.room
+            if not room:
                 await self._room.wait()
                 continue
-            try:
-                page = await self._read_page(room)
-            except StoreUnavailable:
-                await trio.sleep(self._pace.first_pause)
-                continue
-            except Bug as error:  # whatever the database says to a query, it will be asked again
-                log.warning("facts for plugin %s cannot be read: %s", self._plugin, error)
-                await trio.sleep(self._pace.first_pause)
-                continue
+            page = await self._read_page(room)
             self._beyond = page.beyond
-            self._read_to = page.read_to
+            self._backlog.read_to = page.read_to
             for fact in page.facts:
-                self._take(fact, nursery)
+                if (station := self._backlog.take(fact)) is not None:
+                    nursery.start_soon(self._serve_station, station)
+            self._progress.set()  # the cursor may pass facts that do not concern this plugin
             if not page.beyond:
-                self._progress.set()  # the cursor may pass facts that do not concern this plugin
                 await self._news.wait()
 
     async def _read_page(self, limit: int) -> Page:
-        after, names = self._read_to, list(self._deliveries)
-        return await self._store.read(lambda connection: statements.page_of(connection, after, names, limit))
+        after = self._backlog.read_to
+        return await self._read(lambda connection: statements.page_of(connection, after, self._names, limit))
 
-    def _take(self, fact: StoredFact, nursery: trio.Nursery) -> None:
-        self._unfinished[fact.id] = None
-        waiting = self._stations.get(fact.station_id)
-        if waiting is None:
-            waiting = self._stations[fact.station_id] = deque()
-            nursery.start_soon(self._serve_station, fact.station_id, waiting)
-        waiting.append(fact)
-
-    async def _serve_station(self, station_id: str, waiting: deque[StoredFact]) -> None:
+    async def _serve_station(self, station: StationBacklog) -> None:
         """One fact after the other, until there is none."""
-        while waiting:
-            await self._deliver_or_set_aside(waiting[0])
-            del self._unfinished[waiting.popleft().id]
+        while not station.is_done:
+            if not station.waiting:
+                await self._read_more(station)
+                continue
+            await self._deliver_or_set_aside(station)
+            station.finish_first()
             self._room.set()
             self._progress.set()
-        del self._stations[station_id]
+        self._backlog.forget(station)
+        self._progress.set()
 
-    async def _deliver_or_set_aside(self, fact: StoredFact) -> None:
-        pause = self._pace.first_pause
+    async def _read_more(self, station: StationBacklog) -> None:
+        after, to, limit = station.position, station.last_left, self._backlog.room_of_straggler
+        facts = await self._read(
+            lambda connection: statements.facts_of(connection, station.station_id, after, to, self._names, limit)
+        )
+        station.refill(facts, to)
+
+    async def _deliver_or_set_aside(self, station: StationBacklog) -> None:
+        fact, pause = station.waiting[0], self._pace.first_pause
         for attempt in range(1, self._pace.attempts + 1):
             try:
                 async with self._slots:
@@ -171,6 +182,9 @@ class Courier:
                 if attempt == self._pace.attempts or isinstance(error, msgspec.MsgspecError):
                     await self._set_aside(Failure(self._plugin, fact, attempt, reason, self._env.now()))
                     return
+                station.leave_all_but_first()
+                self._room.set()
+                self._progress.set()
                 await trio.sleep(pause)
                 pause = min(2 * pause, self._pace.longest_pause)
             else:
@@ -190,16 +204,21 @@ class Courier:
             else:
                 return
 
-    async def _save_cursor(self) -> None:
+    async def _save_progress(self) -> None:
         while True:
             await self._progress.wait()
             self._progress = trio.Event()
-            self._note_cursor()
+            progress = self._backlog.progress()
+            if progress is not None:
+                try:
+                    await self._store.submit(statements.move_cursors, Position(self._plugin, progress))
+                except StoreError:
+                    self._progress.set()
+                else:
+                    self._backlog.note(progress)
             await trio.sleep(self._pace.cursor_interval)
 
-    def _note_cursor(self) -> None:
-        oldest = next(iter(self._unfinished), None)
-        cursor = self._read_to if oldest is None else oldest - 1
-        if cursor > self._saved:
-            self._saved = cursor
-            self._store.submit_later(statements.move_cursors, Position(self._plugin, cursor))
+    def _save_soon(self) -> None:
+        progress = self._backlog.progress()
+        if progress is not None:
+            self._store.submit_later(statements.move_cursors, Position(self._plugin, progress))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from csmsd._kernel.storage.tables import outbox, outbox_cursor, outbox_failure
+from csmsd._kernel.storage.tables import outbox, outbox_cursor, outbox_failure, outbox_straggler
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,30 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class Straggler:
+    """A station that a plugin's cursor has passed although facts of it wait."""
+
+    station_id: str
+    position: int  # everything of this station up to here is delivered or set aside
+    last_left: int  # the last of those that wait, up to the cursor
+    left: int  # how many
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
     """How far a plugin has come."""
 
+    cursor: int
+    behind: Mapping[str, int]  # stragglers whose positions have changed
+    caught_up: Set[str]  # stations that are stragglers no longer
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Whose progress."""
+
     plugin: str
-    fact_id: int
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +112,82 @@ def find_cursors(connection: sa.Connection, plugins: Sequence[str]) -> Sequence[
     return cursors
 
 
+_OF_STATION = (
+    sa.select(outbox.c.id, outbox.c.name, outbox.c.station_id, outbox.c.payload)
+    .where(
+        outbox.c.station_id == sa.bindparam("station"),
+        outbox.c.id > sa.bindparam("after"),
+        outbox.c.id <= sa.bindparam("to"),
+        outbox.c.name.in_(sa.bindparam("names", expanding=True)),
+    )
+    .order_by(outbox.c.id)
+    .limit(sa.bindparam("limit"))
+)
+
+
+def facts_of(
+    connection: sa.Connection, station_id: str, after: int, to: int, names: Sequence[str], limit: int
+) -> Sequence[StoredFact]:
+    """Up to `limit` facts of these names that happened to one station, after one and up to another."""
+    wanted = {"station": station_id, "after": after, "to": to, "names": names, "limit": limit}
+    return [StoredFact(*row) for row in connection.execute(_OF_STATION, wanted)]
+
+
+_STRAGGLERS = (
+    sa.select(
+        outbox_straggler.c.station_id,
+        outbox_straggler.c.fact_id,
+        sa.func.coalesce(sa.func.max(outbox.c.id), 0),
+        sa.func.count(outbox.c.id),
+    )
+    .select_from(outbox_straggler)
+    .outerjoin(
+        outbox,
+        sa.and_(
+            outbox.c.station_id == outbox_straggler.c.station_id,
+            outbox.c.id > outbox_straggler.c.fact_id,
+            outbox.c.id <= sa.bindparam("cursor"),
+            outbox.c.name.in_(sa.bindparam("names", expanding=True)),
+        ),
+    )
+    .where(outbox_straggler.c.plugin == sa.bindparam("name"))
+    .group_by(outbox_straggler.c.station_id, outbox_straggler.c.fact_id)
+)
+
+
+def stragglers_of(connection: sa.Connection, plugin: str, cursor: int, names: Sequence[str]) -> Sequence[Straggler]:
+    """Every straggler of a plugin, and what waits for it of these names."""
+    rows = connection.execute(_STRAGGLERS, {"name": plugin, "cursor": cursor, "names": names})
+    return [Straggler(*row) for row in rows]
+
+
 _MOVE = (
     sa.update(outbox_cursor).where(outbox_cursor.c.plugin == sa.bindparam("name")).values(fact_id=sa.bindparam("to"))
+)
+_FALL_BEHIND = {
+    name: insert.on_conflict_do_update(
+        index_elements=["plugin", "station_id"], set_={"fact_id": insert.excluded.fact_id}
+    )
+    for name, insert in (
+        ("sqlite", sqlite.insert(outbox_straggler)),
+        ("postgresql", postgresql.insert(outbox_straggler)),
+    )
+}
+_CATCH_UP = sa.delete(outbox_straggler).where(
+    outbox_straggler.c.plugin == sa.bindparam("name"), outbox_straggler.c.station_id == sa.bindparam("station")
 )
 
 
 def move_cursors(connection: sa.Connection, positions: Sequence[Position]) -> Sequence[None]:
-    """Note how far plugins have come."""
-    latest = {position.plugin: position.fact_id for position in positions}
-    connection.execute(_MOVE, [{"name": plugin, "to": fact_id} for plugin, fact_id in latest.items()])
+    """Note how far plugins have come, and which stations they have left behind: never one without the other."""
+    for position in positions:
+        plugin, progress = position.plugin, position.progress
+        connection.execute(_MOVE, {"name": plugin, "to": progress.cursor})
+        if progress.behind:
+            rows = [{"plugin": plugin, "station_id": each, "fact_id": to} for each, to in progress.behind.items()]
+            connection.execute(_FALL_BEHIND[connection.dialect.name], rows)
+        if progress.caught_up:
+            connection.execute(_CATCH_UP, [{"name": plugin, "station": each} for each in progress.caught_up])
     return [None] * len(positions)
 
 

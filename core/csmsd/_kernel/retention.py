@@ -54,14 +54,12 @@ def _stale_deviations() -> sa.Delete:
 
 
 def _passed_facts() -> sa.Delete:
-    """Facts that every plugin has behind it, or that have waited too long for one that is away."""
-    fact = tables.outbox.c
-    oldest = sa.select(fact.id, fact.at).order_by(fact.id).limit(CHUNK).subquery()
+    """Facts that every plugin has behind it."""
+    fact, straggler = tables.outbox.c, tables.outbox_straggler.c
     slowest = sa.select(sa.func.min(tables.outbox_cursor.c.fact_id)).scalar_subquery()
-    passed = oldest.c.id <= sa.func.coalesce(slowest, oldest.c.id)
-    return sa.delete(tables.outbox).where(
-        fact.id.in_(sa.select(oldest.c.id).where(sa.or_(passed, oldest.c.at < _since)))
-    )
+    is_waited_for = sa.exists().where(straggler.station_id == fact.station_id, straggler.fact_id < fact.id)
+    passed = sa.select(fact.id).where(fact.id <= sa.func.coalesce(slowest, fact.id), ~is_waited_for)
+    return sa.delete(tables.outbox).where(fact.id.in_(passed.order_by(fact.id).limit(CHUNK)))
 
 
 def _finished_commands() -> sa.Delete:
@@ -84,6 +82,7 @@ PURGE_EXCHANGES = _purge(_oldest_rows(tables.journal))
 PURGE_ATTEMPTS = _purge(_oldest_rows(tables.attempt))
 PURGE_DEVIATIONS = _purge(_stale_deviations())
 PURGE_FACTS = _purge(_passed_facts())
+PURGE_UNTAKEN_FACTS = _purge(_oldest_rows(tables.outbox))  # after the others: what is left, some plugin waits for
 PURGE_COMMANDS = _purge(_finished_commands())
 
 
@@ -96,7 +95,7 @@ class Retention:
             (PURGE_EXCHANGES, lambda: Bounds(self._since(config.journal_retention_days), config.journal_max_rows)),
             (PURGE_ATTEMPTS, lambda: Bounds(self._since(config.attempt_retention_days), _ATTEMPTS_MAX_ROWS)),
             (PURGE_DEVIATIONS, lambda: Bounds(self._since(config.journal_retention_days), _DEVIATIONS_MAX_ROWS)),
-            (PURGE_FACTS, lambda: Bounds(self._since(_UNTAKEN_FACT_DAYS))),
+            (PURGE_FACTS, lambda: Bounds(_FOR_EVER)),
             (PURGE_COMMANDS, lambda: Bounds(self._since(config.journal_retention_days))),
         )
 
@@ -116,10 +115,19 @@ class Retention:
         """Delete what is out of bounds; returns the number of rows. StoreError: what is left goes next time."""
         total = 0
         for purge, bounds in self._rules:
-            deleted = CHUNK
-            while deleted >= CHUNK:
-                deleted = await self._store.submit(purge, bounds())
-                total += deleted
+            total += await self._delete(purge, bounds())
+        untaken = await self._delete(PURGE_UNTAKEN_FACTS, Bounds(self._since(_UNTAKEN_FACT_DAYS)))
+        if untaken:
+            log.warning(
+                "%d facts deleted undelivered: a plugin has not taken them for %g days", untaken, _UNTAKEN_FACT_DAYS
+            )
+        return total + untaken
+
+    async def _delete(self, purge: Write[Bounds, int], bounds: Bounds) -> int:
+        total, deleted = 0, CHUNK
+        while deleted >= CHUNK:
+            deleted = await self._store.submit(purge, bounds)
+            total += deleted
         return total
 
     def _since(self, days: float) -> datetime:

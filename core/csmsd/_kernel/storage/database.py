@@ -93,6 +93,8 @@ class Database(Store):
             if isinstance(verdict, StoreUnavailable) and not is_refused_write(error):
                 raise verdict from error
             raise
+        except exc.TimeoutError as error:  # no connection is free
+            raise StoreUnavailable(str(judge(error, in_commit=False))) from error
 
     async def run_alone(self, function: Callable[[sa.Engine], T]) -> T:
         """Run something that brings its own transactions, such as a migration, beside the committer."""

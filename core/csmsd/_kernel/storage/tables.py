@@ -90,6 +90,7 @@ outbox = sa.Table(
     sa.Column("station_id", sa.Text, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
+    sa.Index("kernel_outbox_by_station", "station_id", "id"),
     sqlite_autoincrement=True,  # ids are never reused, or a cursor would skip facts
 )
 
@@ -97,7 +98,17 @@ outbox_cursor = sa.Table(
     "kernel_outbox_cursor",
     metadata,
     sa.Column("plugin", sa.Text, primary_key=True),
-    sa.Column("fact_id", sa.BigInteger, nullable=False),  # everything up to here is delivered or set aside
+    sa.Column("fact_id", sa.BigInteger, nullable=False),  # up to here all is delivered or set aside, but stragglers'
+)
+
+outbox_straggler = sa.Table(  # stations that a cursor has passed although facts of them wait
+    "kernel_outbox_straggler",
+    metadata,
+    sa.Column("plugin", sa.Text, primary_key=True),
+    sa.Column("station_id", sa.Text, primary_key=True),
+    sa.Column(
+        "fact_id", sa.BigInteger, nullable=False
+    ),  # everything of this station up to here is delivered or set aside
 )
 
 outbox_failure = sa.Table(  # facts a plugin could not take: retried, then set aside until somebody looks

@@ -106,6 +106,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
+    op.create_index("kernel_outbox_by_station", "kernel_outbox", ["station_id", "id"], unique=False)
     op.create_table(
         "kernel_outbox_cursor",
         sa.Column("plugin", sa.Text(), nullable=False),
@@ -123,6 +124,13 @@ def upgrade() -> None:
         sa.Column("reason", StationText, nullable=False),
         sa.Column("at", UtcTime, nullable=False),
         sa.PrimaryKeyConstraint("plugin", "fact_id"),
+    )
+    op.create_table(
+        "kernel_outbox_straggler",
+        sa.Column("plugin", sa.Text(), nullable=False),
+        sa.Column("station_id", sa.Text(), nullable=False),
+        sa.Column("fact_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("plugin", "station_id"),
     )
     op.create_table(
         "kernel_sequence",
