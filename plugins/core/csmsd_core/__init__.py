@@ -75,6 +75,7 @@ from csmsd_core.records import MeterValuesBatch, Transaction, TransactionChange
 from csmsd_core.status import ConnectorStatus
 from csmsd_core.tags import InvalidTag, Tag, UnknownTag
 from csmsd_core.transaction_queries import TransactionFilter
+from csmsd_core.triggering import Trigger, Triggers
 
 __all__ = [
     "ACTIONS",
@@ -145,6 +146,8 @@ __all__ = [
     "Transaction",
     "TransactionChange",
     "TransactionFilter",
+    "Trigger",
+    "Triggers",
     "UnknownTag",
     "UnlockConnector",
     "UnlockConnectorResponse",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from csmsd_core import Trigger
 from csmsd_security.actions import ACTIONS
 from csmsd_security.commands import (
     CERTIFICATE_SIGNED,
@@ -18,7 +19,6 @@ from csmsd_security.events import SecurityEvent
 from csmsd_security.facts import SECURITY_EVENT_RECEIVED, SecurityEventReceived
 from csmsd_security.jobs import Job
 from csmsd_security.plugin import SecurityPlugin
-from csmsd_security.triggers import Trigger
 
 __all__ = [
     "ACTIONS",

@@ -15,7 +15,7 @@ from csmsd.host import Host
 from csmsd.pending import Pending
 from csmsd.plugin import Migrations, Plugin
 from csmsd.station import Arrival, Station, StationRecord
-from csmsd_core import ChangeConfiguration, ChangeConfigurationResponse, CorePlugin
+from csmsd_core import ChangeConfiguration, ChangeConfigurationResponse, CorePlugin, Triggers, trigger_rules
 from csmsd_security import cli, facts, hookspecs, log_rules, messages, tables, triggers
 from csmsd_security.actions import ACTIONS
 from csmsd_security.authority import Authority, KeyType, Root
@@ -27,7 +27,6 @@ from csmsd_security.firmware_rules import about_firmware
 from csmsd_security.installed import InstalledCertificates
 from csmsd_security.jobs import Jobs
 from csmsd_security.profiles import ProfileUpgrades
-from csmsd_security.triggers import Triggers
 
 DAY = 86_400.0  # seconds
 RENEW = messages.ExtendedTriggerMessage("SignChargePointCertificate")
@@ -55,7 +54,14 @@ class SecurityPlugin(Plugin[SecurityConfig]):
         self.certificates = Certificates(host, config, self.authority)
         self.installed = InstalledCertificates(host)
         self.profiles = ProfileUpgrades(host, self.certificates, self.installed)
-        self.triggers = Triggers(host, config.patience, self._expect)
+        self.triggers = Triggers(
+            host,
+            EXTENDED_TRIGGER_MESSAGE,
+            config.patience,
+            self._expect,
+            kind="security.trigger",
+            actions=triggers.ACTIONS,
+        )
 
     @property
     def core(self) -> CorePlugin:
@@ -152,7 +158,7 @@ class SecurityPlugin(Plugin[SecurityConfig]):
     @hookimpl
     async def guard_command(self, station: Station, request: msgspec.Struct) -> str | None:
         """TRG-05."""
-        return triggers.refusal(station, request) if isinstance(request, messages.ExtendedTriggerMessage) else None
+        return trigger_rules.refusal(station, request) if isinstance(request, messages.ExtendedTriggerMessage) else None
 
     @hookimpl
     def command_warnings(self, station: Station, request: msgspec.Struct) -> Iterable[str]:
@@ -200,7 +206,7 @@ class SecurityPlugin(Plugin[SecurityConfig]):
             case ChangeConfiguration(), ChangeConfigurationResponse():
                 self.profiles.handled(station, request, response)
             case messages.ExtendedTriggerMessage(), messages.ExtendedTriggerMessageResponse():
-                self.triggers.answered(station.id, request, response)
+                self.triggers.answered(station.id, request, response.status)
             case messages.CertificateSigned(), messages.CertificateSignedResponse():
                 self.certificates.answered(station.id, request, response)
             case messages.GetInstalledCertificateIds(), messages.GetInstalledCertificateIdsResponse():

@@ -13,10 +13,11 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
 from csmsd.errors import InvalidPayload
+from csmsd_core import Trigger
 from csmsd_core.routes_page import AnyRequest, Page
+from csmsd_core.trigger_rules import WITH_CONNECTOR
 from csmsd_security.commands import EXTENDED_TRIGGER_MESSAGE
 from csmsd_security.messages import ExtendedTrigger, ExtendedTriggerMessage
-from csmsd_security.triggers import WITH_CONNECTOR, Trigger
 
 if TYPE_CHECKING:
     from csmsd_security.plugin import SecurityPlugin

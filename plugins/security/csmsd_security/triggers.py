@@ -1,202 +1,23 @@
-"""Extended triggers: what stations were asked to send, and whether it came (SEC-74, TRG-04, TRG-06)."""
+"""What extended triggers have of their own: other names of actions, and a finding about certificates (SEC-74)."""
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from datetime import datetime
-from typing import Literal
+from collections.abc import Iterator
 
-import msgspec
-import trio
-
-from csmsd.errors import CsmsdError
-from csmsd.events import Event
-from csmsd.host import Host
-from csmsd.journal import Exchange
-from csmsd.pending import Pending
 from csmsd.station import Station
-from csmsd_core import CorePlugin
-from csmsd_security.commands import EXTENDED_TRIGGER_MESSAGE
-from csmsd_security.messages import ExtendedTriggerMessage, ExtendedTriggerMessageResponse
+from csmsd_core import CorePlugin, trigger_rules
+from csmsd_security.messages import ExtendedTriggerMessage
 
-log = logging.getLogger("csmsd.plugin.security")
-
-State = Literal["accepted", "arrived", "nothing came", "rejected", "not implemented", "failed"]
-STATES: dict[str, State] = {"Accepted": "accepted", "Rejected": "rejected", "NotImplemented": "not implemented"}
 ACTIONS = {  # whose name is not that of the trigger (SEC-74)
     "FirmwareStatusNotification": "SignedFirmwareStatusNotification",
     "SignChargePointCertificate": "SignCertificate",
 }
-WITH_CONNECTOR = frozenset({"MeterValues", "StatusNotification"})
-REMEMBERED = 50  # triggers of each station
-
-
-class Trigger(msgspec.Struct, frozen=True):
-    """One ExtendedTriggerMessage and what came of it. `accepted`: the message is waited for."""
-
-    station_id: str
-    requested_message: str
-    connector_id: int | None  # None: the station and all connectors
-    state: State
-    answered_at: datetime  # or given up
-    ended_at: datetime | None = None  # None: it is waited for
-    message: msgspec.Raw | None = None  # the request that came, redacted
-    error: str = ""  # why it failed; of a message that came: the CALLERROR code that csmsd gave it
-
-
-class _Entry:
-    """A trigger under way; told apart by its request, because an answer may come late (RPC-24)."""
-
-    def __init__(self, request: ExtendedTriggerMessage) -> None:
-        self.request = request
-        self.trigger: Trigger | None = None
-        self.ended: Pending[Trigger] = Pending()
-
-
-class _Connector(msgspec.Struct, rename="camel"):
-    connector_id: int | None = None
-
-
-_read_exchange = msgspec.json.Decoder(Exchange).decode
-_read_connector = msgspec.json.Decoder(_Connector).decode
-
-
-def action_of(requested_message: str) -> str:
-    """The action that a trigger makes a station send."""
-    return ACTIONS.get(requested_message, requested_message)
-
-
-def refusal(station: Station, request: ExtendedTriggerMessage) -> str | None:
-    """TRG-05: a station that was told Accepted is not asked to boot; it must do so by itself."""
-    if request.requested_message == "BootNotification" and station.record.announced == "Accepted":
-        return "it was told Accepted, so BootNotification is not triggered until it has sent one of its own (TRG-05)"
-    return None
 
 
 def warnings(core: CorePlugin, station: Station, request: ExtendedTriggerMessage) -> Iterator[str]:
     """One sentence for each finding (TRG-02, TRG-03, SEC-58)."""
-    if request.connector_id is not None and request.requested_message not in WITH_CONNECTOR:
-        yield f"{request.requested_message} has no connector: it is triggered without connectorId (TRG-02)"
-    elif request.connector_id == 0:
-        yield "connectorId 0 is the station itself by one part of the standard and forbidden by another (TRG-03)"
-    count = core.configuration.number(station.id, "NumberOfConnectors")
-    if count is not None and request.connector_id is not None and request.connector_id > count:
-        yield f"NumberOfConnectors of {station.id} is {count} (BOOT-28)"
+    yield from trigger_rules.connector_warnings(core.configuration, station, request)
     if request.requested_message == "SignChargePointCertificate" and not core.configuration.remembered(
         station.id, "CpoName"
     ):
         yield f"CpoName of {station.id} is not known to be set, and its request needs it (SEC-58)"
-
-
-class Triggers:
-    """The extended triggers of one csmsd since it was started; they mean nothing to a later one."""
-
-    def __init__(self, host: Host, patience: float, expect: Callable[[str, str], None]) -> None:
-        self._host, self._patience, self._expect = host, patience, expect
-        self._entries: dict[str, deque[_Entry]] = {}  # by station, newest last
-        self._nursery: trio.Nursery | None = None
-
-    def serve_in(self, nursery: trio.Nursery) -> None:
-        """Where to watch for the messages of accepted triggers."""
-        self._nursery = nursery
-
-    async def send(self, station: Station, request: ExtendedTriggerMessage) -> Pending[Trigger]:
-        """Trigger a message: what the result will be when it arrives, or nothing came.
-
-        Errors: those of `Station.call`.
-        """
-        await station.call(EXTENDED_TRIGGER_MESSAGE, request)
-        entry = self._latest(station.id, request)
-        assert entry is not None, "the answer was noted before it was told"
-        return entry.ended
-
-    def recent(self, station_id: str) -> Sequence[Trigger]:
-        """The last triggers of a station, newest first."""
-        return [each.trigger for each in reversed(self._entries.get(station_id, ())) if each.trigger is not None]
-
-    def answered(
-        self, station_id: str, request: ExtendedTriggerMessage, response: ExtendedTriggerMessageResponse
-    ) -> None:
-        """The station's answer, in time or late; what it accepts may pass even while it is Pending (BOOT-21)."""
-        entry, now = self._open(station_id, request), self._host.env.now()
-        trigger = _trigger(station_id, request, STATES[response.status], now)
-        if response.status != "Accepted":
-            self._end(entry, msgspec.structs.replace(trigger, ended_at=now))
-            return
-        entry.trigger = trigger
-        self._expect(station_id, action_of(request.requested_message))
-        self._watch(entry, trigger)
-
-    def failed(self, station_id: str, request: ExtendedTriggerMessage, error: CsmsdError) -> None:
-        """No proper answer; one may still come late."""
-        now = self._host.env.now()
-        trigger = _trigger(station_id, request, "failed", now)
-        self._open(station_id, request).trigger = msgspec.structs.replace(trigger, ended_at=now, error=str(error))
-
-    def _latest(self, station_id: str, request: ExtendedTriggerMessage) -> _Entry | None:
-        entries = self._entries.get(station_id, deque[_Entry]())
-        return next((each for each in reversed(entries) if each.request is request), None)
-
-    def _open(self, station_id: str, request: ExtendedTriggerMessage) -> _Entry:
-        """The entry of this request, also one that was given up; a new one if it is sent once more."""
-        entry = self._latest(station_id, request)
-        if entry is None or entry.ended.is_settled:
-            entry = _Entry(request)
-            self._entries.setdefault(station_id, deque(maxlen=REMEMBERED)).append(entry)
-        return entry
-
-    def _watch(self, entry: _Entry, trigger: Trigger) -> None:
-        """From this moment on, so that nothing is missed that follows the answer in the same breath."""
-        assert self._nursery is not None, "nobody asks a plugin that does not run"
-        watching = ExitStack()
-        channel = watching.enter_context(self._host.events.watch(frozenset({"exchange"}), trigger.station_id))
-        self._nursery.start_soon(self._wait, entry, trigger, channel, watching)
-
-    async def _wait(
-        self, entry: _Entry, trigger: Trigger, channel: trio.MemoryReceiveChannel[Event], watching: ExitStack
-    ) -> None:
-        with watching, trio.move_on_after(self._patience):
-            async for event in channel:
-                exchange = _read_exchange(event.data) if event.kind == "exchange" else None
-                if exchange is not None and _satisfies(exchange, trigger):
-                    arrived = msgspec.structs.replace(
-                        trigger,
-                        state="arrived",
-                        ended_at=self._host.env.now(),
-                        message=msgspec.Raw(exchange.request.encode()),
-                        error=exchange.error,
-                    )
-                    self._end(entry, arrived)
-                    return
-        log.warning(
-            "%s accepted to send %s, but nothing came within %g s (TRG-06)",
-            trigger.station_id, trigger.requested_message, self._patience,
-        )  # fmt: skip
-        self._end(entry, msgspec.structs.replace(trigger, state="nothing came", ended_at=self._host.env.now()))
-
-    def _end(self, entry: _Entry, trigger: Trigger) -> None:
-        entry.trigger = trigger
-        kind = f"security.trigger.{trigger.state.replace(' ', '_')}"
-        self._host.events.publish(kind, trigger.station_id, self._host.env.now(), trigger)
-        entry.ended.settle(trigger)
-
-
-def _trigger(station_id: str, request: ExtendedTriggerMessage, state: State, now: datetime) -> Trigger:
-    return Trigger(station_id, request.requested_message, request.connector_id, state, now)
-
-
-def _satisfies(exchange: Exchange, trigger: Trigger) -> bool:
-    """A regular message that happens to come is as good as the triggered one (TRG-04)."""
-    if exchange.direction != "in" or exchange.action != action_of(trigger.requested_message):
-        return False
-    if exchange.at < trigger.answered_at:
-        return False
-    if trigger.connector_id is None:
-        return True
-    try:
-        return _read_connector(exchange.request).connector_id == trigger.connector_id
-    except msgspec.MsgspecError:
-        return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from csmsd_core import Trigger
 from csmsd_trigger.commands import TRIGGER_MESSAGE
 from csmsd_trigger.config import TriggerConfig
 from csmsd_trigger.messages import MessageTrigger, TriggerMessage, TriggerMessageResponse
 from csmsd_trigger.plugin import TriggerPlugin
-from csmsd_trigger.triggers import Trigger
 
 __all__ = [
     "TRIGGER_MESSAGE",

@@ -10,7 +10,6 @@ MessageTrigger = Literal[
     "BootNotification", "DiagnosticsStatusNotification", "FirmwareStatusNotification", "Heartbeat", "MeterValues",
     "StatusNotification",
 ]  # fmt: skip
-WITH_CONNECTOR = frozenset({"MeterValues", "StatusNotification"})
 
 
 class TriggerMessage(Payload, frozen=True):

@@ -14,12 +14,11 @@ from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
 from csmsd.plugin import Plugin
 from csmsd.station import Station
-from csmsd_core import CorePlugin
-from csmsd_trigger import cli, rules
+from csmsd_core import CorePlugin, Triggers, trigger_rules
+from csmsd_trigger import cli
 from csmsd_trigger.commands import TRIGGER_MESSAGE
 from csmsd_trigger.config import TriggerConfig
 from csmsd_trigger.messages import TriggerMessage, TriggerMessageResponse
-from csmsd_trigger.triggers import Triggers
 
 
 class TriggerPlugin(Plugin[TriggerConfig]):
@@ -33,7 +32,7 @@ class TriggerPlugin(Plugin[TriggerConfig]):
 
     def __init__(self, config: TriggerConfig, host: Host) -> None:
         super().__init__(config, host)
-        self.triggers = Triggers(host, config.patience, self._expect)
+        self.triggers = Triggers(host, TRIGGER_MESSAGE, config.patience, self._expect, kind="trigger")
 
     @property
     def core(self) -> CorePlugin:
@@ -45,7 +44,10 @@ class TriggerPlugin(Plugin[TriggerConfig]):
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Watch for what was triggered."""
-        await self.triggers.serve(task_status)
+        async with trio.open_nursery() as nursery:
+            self.triggers.serve_in(nursery)
+            task_status.started()
+            await trio.sleep_forever()
 
     def _expect(self, station_id: str, action: str) -> None:
         self.core.expected.expect(station_id, action)
@@ -53,18 +55,23 @@ class TriggerPlugin(Plugin[TriggerConfig]):
     @hookimpl
     async def guard_command(self, station: Station, request: msgspec.Struct) -> str | None:
         """TRG-05."""
-        return rules.refusal(station, request) if isinstance(request, TriggerMessage) else None
+        return trigger_rules.refusal(station, request) if isinstance(request, TriggerMessage) else None
 
     @hookimpl
     def command_warnings(self, station: Station, request: msgspec.Struct) -> Iterable[str]:
         """TRG-02, TRG-03."""
-        return list(rules.warnings(self.core, station, request)) if isinstance(request, TriggerMessage) else ()
+        if not isinstance(request, TriggerMessage):
+            return ()
+        warnings = list(trigger_rules.connector_warnings(self.core.configuration, station, request))
+        if self.core.configuration.lacks_profile(station.id, "RemoteTrigger"):
+            warnings.append(f"{station.id} does not name RemoteTrigger among its SupportedFeatureProfiles (OP-02)")
+        return warnings
 
     @hookimpl
     def command_handled(self, station: Station, request: msgspec.Struct, response: msgspec.Struct) -> None:
         """TRG-04, also for late answers (RPC-24)."""
         if isinstance(request, TriggerMessage) and isinstance(response, TriggerMessageResponse):
-            self.triggers.answered(station.id, request, response)
+            self.triggers.answered(station.id, request, response.status)
 
     @hookimpl
     def command_failed(self, station: Station, command: AnyCommand, request: msgspec.Struct, error: CsmsdError) -> None:

@@ -13,10 +13,10 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 
 from csmsd.errors import InvalidPayload
+from csmsd_core import Trigger
+from csmsd_core.trigger_rules import needless_connector
 from csmsd_trigger.commands import TRIGGER_MESSAGE
 from csmsd_trigger.messages import MessageTrigger, TriggerMessage
-from csmsd_trigger.rules import needless_connector
-from csmsd_trigger.triggers import Trigger
 
 if TYPE_CHECKING:
     from csmsd_trigger.plugin import TriggerPlugin

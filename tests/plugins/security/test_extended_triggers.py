@@ -10,9 +10,14 @@ import trio
 from csmsd.errors import CallFailed, CallRefused
 from csmsd.ocpp.frames import CallError
 from csmsd.testing import CallErrorReceived
-from csmsd_core import BootNotification, BootNotificationResponse, StatusNotification, StatusNotificationResponse
+from csmsd_core import (
+    BootNotification,
+    BootNotificationResponse,
+    StatusNotification,
+    StatusNotificationResponse,
+    Trigger,
+)
 from csmsd_security.messages import ExtendedTrigger, ExtendedTriggerMessage, ExtendedTriggerMessageResponse
-from csmsd_security.triggers import Trigger
 from tests.plugins.security.conftest import Site
 
 ACCEPTED, REJECTED = ExtendedTriggerMessageResponse("Accepted"), ExtendedTriggerMessageResponse("Rejected")
