@@ -11,7 +11,7 @@ from csmsd import StationRecord
 from csmsd.app import open_csms
 from csmsd.config import Config, Listen
 from csmsd.host import Host
-from csmsd_core import CorePlugin, Tag
+from csmsd_core import Tag, core_of
 
 PASSWORD = "7f3c9a1e5b8d2046c1f7a3e9d5b08264"  # also in ocppgen.c; 16 octets, so it need not be hashed slowly
 
@@ -30,6 +30,4 @@ async def _prepare(folder: Path, stations: int) -> None:
 
 async def _add(csms: Host, number: int) -> None:
     await csms.stations.register(StationRecord(f"CP{number:05}"), PASSWORD)
-    core = csms.plugins.get("core")
-    assert isinstance(core, CorePlugin)
-    await core.tags.put(Tag(f"TAG{number:05}"), actor="bench")
+    await core_of(csms).tags.put(Tag(f"TAG{number:05}"), actor="bench")

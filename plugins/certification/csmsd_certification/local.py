@@ -15,7 +15,7 @@ import msgspec
 from csmsd import open_csms
 from csmsd.config import Config, Listen, StoreConfig
 from csmsd.env import Env
-from csmsd.errors import CsmsdError, PluginError
+from csmsd.errors import CsmsdError
 from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
 from csmsd.plugin import NoConfig, Plugin
@@ -23,7 +23,7 @@ from csmsd.station import StationRecord
 from csmsd_certification.catalogue import Catalogue
 from csmsd_certification.central import CentralSystem, Outcome, PluginInfo, Refused, SystemInfo
 from csmsd_certification.credentials import HOST, Credentials
-from csmsd_core import CorePlugin, Tag
+from csmsd_core import Tag, core_of
 
 _ACTOR = "certification"
 _AUTHORITY = "certificationauthority"
@@ -48,10 +48,7 @@ class LocalCentralSystem(CentralSystem):
 
     async def put_tag(self, tag: Tag) -> None:
         """See CentralSystem."""
-        core = self._host.plugins.get("core")
-        if not isinstance(core, CorePlugin):
-            raise PluginError("the certification needs the Core profile")
-        await core.tags.put(tag, actor=_ACTOR)
+        await core_of(self._host).tags.put(tag, actor=_ACTOR)
 
     async def raise_profile(self, identity: str, security_profile: int) -> None:
         """See CentralSystem."""

@@ -70,7 +70,7 @@ from csmsd_core.messages import (
     UnlockConnector,
     UnlockConnectorResponse,
 )
-from csmsd_core.plugin import CorePlugin
+from csmsd_core.plugin import CorePlugin, core_of
 from csmsd_core.records import MeterValuesBatch, Transaction, TransactionChange
 from csmsd_core.status import ConnectorStatus
 from csmsd_core.tags import InvalidTag, Tag, UnknownTag
@@ -153,5 +153,6 @@ __all__ = [
     "UnlockConnectorResponse",
     "VendorMessage",
     "VendorMessages",
+    "core_of",
     "vendor_message",
 ]

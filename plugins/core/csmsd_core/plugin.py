@@ -9,7 +9,7 @@ import msgspec
 import trio
 
 from csmsd.command import AnyCommand
-from csmsd.errors import CsmsdError, StationUnavailable
+from csmsd.errors import CsmsdError, PluginError, StationUnavailable
 from csmsd.hookspecs import Metric, command_warnings, hookimpl
 from csmsd.host import Host
 from csmsd.ocpp.errors import OcppError
@@ -227,3 +227,14 @@ class CorePlugin(Plugin[CoreConfig]):
         from csmsd_core.routes import core_routes
 
         return core_routes(self)
+
+
+def core_of(host: Host) -> CorePlugin:
+    """The Core profile of this csmsd, for plugins that require it; PluginError if it is not enabled.
+
+    Ask each time: it may have been enabled anew in between.
+    """
+    core = host.plugins.get(CorePlugin.name)
+    if not isinstance(core, CorePlugin):
+        raise PluginError("this needs the plugin core, which is not enabled")
+    return core

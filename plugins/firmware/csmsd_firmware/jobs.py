@@ -17,12 +17,11 @@ from csmsd.errors import CallFailed, CsmsdError, InvalidResponse, NeverSent
 from csmsd.host import Host
 from csmsd.pending import Pending
 from csmsd.station import Station
-from csmsd_core import CorePlugin, StationBooted
+from csmsd_core import CorePlugin, StationBooted, core_of
 from csmsd_firmware import job_queries
 from csmsd_firmware.commands import UPDATE_FIRMWARE
 from csmsd_firmware.job_rows import AnswerRow, BootRow, JobWrites, NewJob, StatusRow
 from csmsd_firmware.messages import GetDiagnostics, GetDiagnosticsResponse, UpdateFirmware
-from csmsd_firmware.neighbour import core_of
 from csmsd_firmware.progress import Kind
 from csmsd_firmware.records import Job, ReportedStatus
 from csmsd_firmware.redaction import masked

@@ -15,7 +15,7 @@ from csmsd.host import Host
 from csmsd.pending import Pending
 from csmsd.plugin import Migrations, Plugin
 from csmsd.station import Arrival, Station
-from csmsd_core import StationBooted
+from csmsd_core import StationBooted, core_of
 from csmsd_firmware import cli, facts, hookspecs, rules, tables
 from csmsd_firmware import messages as m
 from csmsd_firmware.actions import ACTIONS
@@ -27,7 +27,6 @@ from csmsd_firmware.files import Files
 from csmsd_firmware.images import Images
 from csmsd_firmware.jobs import Jobs
 from csmsd_firmware.links import Links
-from csmsd_firmware.neighbour import core_of
 from csmsd_firmware.plane import FilePlane
 from csmsd_firmware.service import FirmwareService
 from csmsd_firmware.vault import Vault

@@ -8,7 +8,7 @@ import msgspec
 
 from csmsd.errors import InvalidPayload
 from csmsd.host import Host
-from csmsd_firmware.neighbour import core_of
+from csmsd_core import core_of
 
 
 class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

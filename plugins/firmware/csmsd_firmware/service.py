@@ -10,12 +10,12 @@ from csmsd.command import AnyCommand
 from csmsd.errors import InvalidPayload
 from csmsd.host import CommandRecord, Host
 from csmsd.ocpp.encoding import encode_payload
+from csmsd_core import core_of
 from csmsd_firmware.commands import GET_DIAGNOSTICS, UPDATE_FIRMWARE
 from csmsd_firmware.images import Images
 from csmsd_firmware.jobs import Intent, Jobs
 from csmsd_firmware.links import Links
 from csmsd_firmware.messages import GetDiagnostics, UpdateFirmware
-from csmsd_firmware.neighbour import core_of
 from csmsd_firmware.records import Job
 
 

@@ -9,12 +9,12 @@ import msgspec
 import trio
 
 from csmsd.command import AnyCommand
-from csmsd.errors import CsmsdError, PluginError
+from csmsd.errors import CsmsdError
 from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
 from csmsd.plugin import Migrations, Plugin
 from csmsd.station import Station
-from csmsd_core import ConnectorStatusChanged, CorePlugin, StationBooted
+from csmsd_core import ConnectorStatusChanged, CorePlugin, StationBooted, core_of
 from csmsd_localauth import cli, hookspecs, rules, tables
 from csmsd_localauth.automatic import Following
 from csmsd_localauth.commands import COMMANDS
@@ -49,10 +49,7 @@ class LocalAuthPlugin(Plugin[LocalAuthConfig]):
     @property
     def core(self) -> CorePlugin:
         """The Core profile, which is enabled as long as this plugin is."""
-        core = self.host.plugins.get("core")
-        if not isinstance(core, CorePlugin):
-            raise PluginError("Local Auth List Management needs the Core profile")
-        return core
+        return core_of(self.host)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Fill the memory before stations are let in, then let lists follow that should."""

@@ -9,12 +9,12 @@ import msgspec
 import trio
 
 from csmsd.command import AnyCommand
-from csmsd.errors import CsmsdError, PluginError
+from csmsd.errors import CsmsdError
 from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
 from csmsd.plugin import Migrations, Plugin
 from csmsd.station import Station
-from csmsd_core import ConnectorStatusChanged, CorePlugin, Transaction
+from csmsd_core import ConnectorStatusChanged, CorePlugin, Transaction, core_of
 from csmsd_reservation import booking, cli, hookspecs, rules, tables
 from csmsd_reservation.booking import Booked, Wish
 from csmsd_reservation.commands import COMMANDS
@@ -48,10 +48,7 @@ class ReservationPlugin(Plugin[ReservationConfig]):
     @property
     def core(self) -> CorePlugin:
         """The Core profile, which is enabled as long as this plugin is."""
-        core = self.host.plugins.get("core")
-        if not isinstance(core, CorePlugin):
-            raise PluginError("Reservation needs the Core profile")
-        return core
+        return core_of(self.host)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Fill the memory before stations are let in, then let reservations expire."""

@@ -9,13 +9,13 @@ import msgspec
 import trio
 
 from csmsd.command import AnyCommand
-from csmsd.errors import CsmsdError, PluginError
+from csmsd.errors import CsmsdError
 from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
 from csmsd.pending import Pending
 from csmsd.plugin import Migrations, Plugin
 from csmsd.station import Arrival, Station, StationRecord
-from csmsd_core import ChangeConfiguration, ChangeConfigurationResponse, CorePlugin, Triggers, trigger_rules
+from csmsd_core import ChangeConfiguration, ChangeConfigurationResponse, CorePlugin, Triggers, core_of, trigger_rules
 from csmsd_security import cli, facts, hookspecs, log_rules, messages, tables, triggers
 from csmsd_security.actions import ACTIONS
 from csmsd_security.authority import Authority, KeyType, Root
@@ -66,10 +66,7 @@ class SecurityPlugin(Plugin[SecurityConfig]):
     @property
     def core(self) -> CorePlugin:
         """The Core profile, which is enabled as long as this plugin is."""
-        core = self.host.plugins.get("core")
-        if not isinstance(core, CorePlugin):
-            raise PluginError("the security profile needs the Core profile")
-        return core
+        return core_of(self.host)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Fill the memory before stations are let in, then issue certificates and watch for what was triggered."""

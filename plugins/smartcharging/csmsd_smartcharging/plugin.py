@@ -19,6 +19,7 @@ from csmsd_core import (
     RemoteStartTransactionResponse,
     Transaction,
     TransactionChange,
+    core_of,
 )
 from csmsd_smartcharging import hookspecs, messages, tables
 from csmsd_smartcharging.cli import profile
@@ -26,7 +27,6 @@ from csmsd_smartcharging.commands import COMMANDS
 from csmsd_smartcharging.config import SmartChargingConfig
 from csmsd_smartcharging.mirror import ProfileMirror
 from csmsd_smartcharging.mirror_rows import Held, Offer
-from csmsd_smartcharging.neighbour import core_of
 from csmsd_smartcharging.ratings import Ratings
 from csmsd_smartcharging.refusals import refusal
 from csmsd_smartcharging.running import RunningTransactions

@@ -13,6 +13,7 @@ from csmsd.host import Host
 from csmsd.ocpp.decoding import PayloadDecoder
 from csmsd.ocpp.encoding import encode_payload
 from csmsd.pending import Pending
+from csmsd_core import core_of
 from csmsd_core.messages import ChargingProfile, ChargingRateUnit
 from csmsd_core.upsert import upsert
 from csmsd_smartcharging.composite import Composite, Installed, Query, Rules, Running, composite
@@ -21,7 +22,6 @@ from csmsd_smartcharging.differences import Difference, changes, differences, st
 from csmsd_smartcharging.messages import GetCompositeSchedule, GetCompositeScheduleResponse
 from csmsd_smartcharging.mirror import ProfileMirror
 from csmsd_smartcharging.mirror_rows import Held
-from csmsd_smartcharging.neighbour import core_of
 from csmsd_smartcharging.running import running_at
 from csmsd_smartcharging.tables import answer
 

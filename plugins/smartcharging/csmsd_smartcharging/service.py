@@ -11,12 +11,11 @@ from csmsd.command import AnyCommand
 from csmsd.hookspecs import command_warnings
 from csmsd.host import CommandRecord, Host
 from csmsd.store import Store
-from csmsd_core import REMOTE_START_TRANSACTION, RemoteStartTransaction
+from csmsd_core import REMOTE_START_TRANSACTION, RemoteStartTransaction, core_of
 from csmsd_core.messages import ChargingProfile, ChargingProfilePurpose
 from csmsd_smartcharging.builder import Draft, InvalidProfile, build
 from csmsd_smartcharging.commands import CLEAR_CHARGING_PROFILE, GET_COMPOSITE_SCHEDULE, SET_CHARGING_PROFILE
 from csmsd_smartcharging.messages import ClearChargingProfile, GetCompositeSchedule, SetChargingProfile
-from csmsd_smartcharging.neighbour import core_of
 
 SEQUENCE = "smartcharging_profile"
 

@@ -17,12 +17,12 @@ import trio
 
 from csmsd.errors import Bug, CallTimeout, CsmsdError, StationUnavailable
 from csmsd.host import Host
+from csmsd_core import core_of
 from csmsd_core.messages import ChargingProfile, ChargingRateUnit, ChargingSchedule, ChargingSchedulePeriod
 from csmsd_smartcharging.allocation import Holding, Move, next_moves, targets
 from csmsd_smartcharging.commands import SET_CHARGING_PROFILE
 from csmsd_smartcharging.messages import SetChargingProfile, SetChargingProfileResponse
 from csmsd_smartcharging.mirror import ProfileMirror
-from csmsd_smartcharging.neighbour import core_of
 from csmsd_smartcharging.service import ProfileIds
 from csmsd_smartcharging.site_rows import Share, Site, StoredSite, put_shares, put_sites, read_sites, remove_sites
 

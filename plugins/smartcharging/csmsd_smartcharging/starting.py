@@ -10,13 +10,12 @@ import trio
 
 from csmsd.errors import Bug, CsmsdError
 from csmsd.host import Host
-from csmsd_core import Transaction
+from csmsd_core import Transaction, core_of
 from csmsd_core.messages import ChargingProfile
 from csmsd_smartcharging.commands import SET_CHARGING_PROFILE
 from csmsd_smartcharging.config import SmartChargingConfig
 from csmsd_smartcharging.hookspecs import charging_profile_for
 from csmsd_smartcharging.messages import SetChargingProfile, SetChargingProfileResponse
-from csmsd_smartcharging.neighbour import core_of
 
 log = logging.getLogger("csmsd.plugin.smartcharging")
 

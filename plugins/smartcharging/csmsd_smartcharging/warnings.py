@@ -9,12 +9,12 @@ import msgspec
 
 from csmsd.host import Host
 from csmsd.station import Station
+from csmsd_core import core_of
 from csmsd_core.configuration import ConfigurationMirror
 from csmsd_core.messages import ChargingProfile, ChargingSchedule, RemoteStartTransaction
 from csmsd_smartcharging.messages import ClearChargingProfile, SetChargingProfile
 from csmsd_smartcharging.mirror import ProfileMirror
 from csmsd_smartcharging.mirror_rows import Held
-from csmsd_smartcharging.neighbour import core_of
 from csmsd_smartcharging.running import RunningTransactions
 
 UNIT_NAMES = {"A": "current", "W": "power"}  # in ChargingScheduleAllowedChargingRateUnit, folded

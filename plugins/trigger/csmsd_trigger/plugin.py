@@ -9,12 +9,12 @@ import msgspec
 import trio
 
 from csmsd.command import AnyCommand
-from csmsd.errors import CsmsdError, PluginError
+from csmsd.errors import CsmsdError
 from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
 from csmsd.plugin import Plugin
 from csmsd.station import Station
-from csmsd_core import CorePlugin, Triggers, trigger_rules
+from csmsd_core import CorePlugin, Triggers, core_of, trigger_rules
 from csmsd_trigger import cli
 from csmsd_trigger.commands import TRIGGER_MESSAGE
 from csmsd_trigger.config import TriggerConfig
@@ -37,10 +37,7 @@ class TriggerPlugin(Plugin[TriggerConfig]):
     @property
     def core(self) -> CorePlugin:
         """The Core profile, which is enabled as long as this plugin is."""
-        core = self.host.plugins.get("core")
-        if not isinstance(core, CorePlugin):
-            raise PluginError("Remote Trigger needs the Core profile")
-        return core
+        return core_of(self.host)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Watch for what was triggered."""
