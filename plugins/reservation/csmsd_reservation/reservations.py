@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -77,6 +78,7 @@ class Reservations:
     def __init__(self, host: Host, tolerance: timedelta) -> None:
         self._host, self._ledger = host, Ledger(host.store, tolerance)
         self._live: dict[int, Reservation] = {}  # by number
+        self._live_at: Counter[str] = Counter()  # how many of them, by station
         self._sent: dict[int, _Sent] = {}  # by identity of the request
         self._has_changed = trio.Event()
 
@@ -89,6 +91,7 @@ class Reservations:
             return [reservation_of(row) for row in connection.execute(SELECT_LIVE).mappings()]
 
         self._live = {each.number: each for each in await self._host.store.read(read)}
+        self._live_at = Counter(each.station_id for each in self._live.values())
 
     async def expire(self) -> None:
         """End what has expired by our clock, until cancelled (RES-06)."""
@@ -154,7 +157,12 @@ class Reservations:
     # -- facts of the Core profile ---------------------------------------------------------------------------------
 
     async def started(self, transaction: Transaction) -> None:
-        """A transaction may use a reservation up (RES-06, TX-09)."""
+        """A transaction may use a reservation up (RES-06, TX-09). Most have none to use: that is known without asking.
+
+        A reservation is in memory before its station hears of it, and so before a transaction can begin with it.
+        """
+        if transaction.reservation_id is None and not self._live_at[transaction.station_id]:
+            return
         await self._record(Started(transaction, self._host.env.now()))
 
     async def status_changed(self, station_id: str, fact: ConnectorStatusChanged, core: CorePlugin) -> None:
@@ -237,14 +245,19 @@ class Reservations:
 
     def _publish(self, changed: tuple[Reservation, ...]) -> tuple[Reservation, ...]:
         for each in changed:
+            was_live = self._live.pop(each.number, None) is not None
             if each.is_live:
                 self._live[each.number] = each
-            else:
-                self._live.pop(each.number, None)
+            self._count(each.station_id, each.is_live - was_live)
             self._host.events.publish("reservation.changed", each.station_id, self._host.env.now(), each)
         if changed:
             self._has_changed.set()
         return changed
+
+    def _count(self, station_id: str, change: int) -> None:
+        self._live_at[station_id] += change
+        if not self._live_at[station_id]:
+            del self._live_at[station_id]
 
     def _forget(self, key: int, sent: _Sent) -> None:
         if self._sent.get(key) is sent:

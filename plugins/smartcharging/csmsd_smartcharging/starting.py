@@ -55,8 +55,10 @@ class StartProfiles:
         if station is None:
             return
         profile = await self._host.hooks.first(charging_profile_for, station, transaction)
+        if profile is None:
+            return
         current = await core_of(self._host).transactions.current(station.id, transaction.connector_id)
-        if profile is None or current is None or current.id != transaction.id:
+        if current is None or current.id != transaction.id:
             return
         request = SetChargingProfile(transaction.connector_id, _of(profile, transaction))
         try:

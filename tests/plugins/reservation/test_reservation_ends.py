@@ -146,6 +146,32 @@ async def test_what_expired_while_csmsd_was_away_has_expired(tmp_path: Path) -> 
         assert await states(csms) == ["expired", "expired"]
 
 
+@pytest.mark.req("RES-06")
+async def test_a_reservation_of_before_a_restart_is_used_up(tmp_path: Path) -> None:
+    env = virtual_env()
+    async with open_test_csms(plugins=PLUGINS, env=env, data_dir=tmp_path) as csms:
+        station = await booted(csms)
+        station.behaviour["ReserveNow"] = ACCEPTED
+        await reserve(csms)
+    async with open_test_csms(plugins=PLUGINS, env=env, data_dir=tmp_path) as csms:
+        await start(csms, await csms.connect("CP-1"))
+        assert await states(csms) == ["used"]
+
+
+async def test_a_transaction_where_nothing_is_reserved_any_more_costs_no_write(
+    csms: TestCsms, station: TestStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booked = await reserve(csms)
+    assert booked.reservation is not None
+    await plugin_of(csms).cancel(booked.reservation.reservation_id)
+    assert await states(csms) == ["cancelled"]
+    monkeypatch.setattr(plugin_of(csms).reservations, "_record", None)
+    await start(csms, station)
+    await trio.sleep(2)
+    failures = {each.name: each.failures for each in csms.host.plugins.status()}
+    assert failures["reservation"] == 0
+
+
 @pytest.mark.req("RES-07", "MSG-35", "TC_051", "TC_052")
 @pytest.mark.parametrize(("status", "state"), [("Accepted", "cancelled"), ("Rejected", "gone")])
 async def test_a_cancelled_reservation_is_over_and_a_rejected_one_is_gone(

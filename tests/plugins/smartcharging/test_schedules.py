@@ -241,9 +241,13 @@ async def test_a_transaction_that_was_succeeded_meanwhile_gets_none(advised: Any
 
 
 @pytest.mark.req("TX-11")
-async def test_who_has_no_answer_changes_nothing(advised: Any, autojump_clock: MockClock) -> None:
+async def test_who_has_no_answer_changes_nothing_and_costs_no_query(
+    advised: Any, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries: list[Any] = []
+    monkeypatch.setattr(advised.host.store, "read", queries.append)
     transaction = await advised.start(1, "GUEST")
-    assert (asked_for(advised), advised.ids) == ([transaction], [])
+    assert (asked_for(advised), advised.ids, queries) == ([transaction], [], [])
 
 
 @pytest.mark.req("TX-11", "SC-17")
