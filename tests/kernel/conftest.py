@@ -16,13 +16,16 @@ import trio.testing
 import trustme
 
 from csmsd._kernel.pool import Pool
+from csmsd._kernel.storage.database import open_store
 from csmsd._kernel.timers import Wheel
 from csmsd._kernel.transport.accept import serve_listener
 from csmsd._kernel.transport.link import Admission, Backend, Link, WireLimits
 from csmsd._kernel.transport.reactor import Reactor
 from csmsd._kernel.transport.tls import KeyPair, server_context
 from csmsd._kernel.transport.trio_ws import TrioWebSocket
+from csmsd.env import Env
 from csmsd.hookspecs import ConnectRequest
+from tests.kernel.outbox_world import Outbox
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 ADMITTED = Admission(101, "CP-1")
@@ -326,3 +329,10 @@ async def open_house(backend: str, authority: Authority, nursery: trio.Nursery) 
 def sliding_clock() -> trio.testing.MockClock:
     """Virtual time that jumps ahead once even the kernel's loopback has nothing more to deliver."""
     return trio.testing.MockClock(autojump_threshold=0.02)
+
+
+@pytest.fixture
+async def outbox(database_url: str) -> AsyncIterator[Outbox]:
+    """A store for the tests of the outbox."""
+    async with open_store(database_url, Env()) as store:
+        yield Outbox(store)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from csmsd._kernel.storage import tables as kernel
 from csmsd._kernel.storage.engines import parse_url, writing_engine
 from csmsd._kernel.storage.migrate import KERNEL, LineageStatus, check_lineage, require_current, status, upgrade
 from csmsd.errors import PluginConflict, PluginError, SchemaMismatch
@@ -97,9 +99,9 @@ def test_a_missing_column_or_table_is_noticed(engine: sa.Engine) -> None:
 
 
 def test_upgrading_twice_changes_nothing(engine: sa.Engine) -> None:
-    assert [lineage.pending for lineage in status(engine, KERNEL)] == [("0001", "0002")]
-    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", None, "0002", ("0001", "0002"))]
-    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", "0002", "0002", ())]
+    assert [lineage.pending for lineage in status(engine, KERNEL)] == [("0001", "0002", "0003")]
+    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", None, "0003", ("0001", "0002", "0003"))]
+    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", "0003", "0003", ())]
     require_current(engine, KERNEL)
 
 
@@ -170,3 +172,23 @@ def test_a_table_has_one_owner(engine: sa.Engine, package: Package) -> None:
 def test_a_package_without_migrations_is_named(engine: sa.Engine) -> None:
     with pytest.raises(PluginError, match=r"no_such_package"):
         upgrade(engine, {"billing": Migrations("no_such_package", sa.MetaData())})
+
+
+@pytest.mark.parametrize(
+    ("facts", "cursor", "following"),
+    [((3, 7), 5, 8), ((), 12, 13), ((), None, None)],  # some are left, all have been deleted, there never was one
+)
+def test_ids_of_facts_go_on_after_those_of_an_older_csmsd(
+    engine: sa.Engine, facts: tuple[int, ...], cursor: int | None, following: int | None
+) -> None:
+    upgrade(engine, KERNEL)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE schema_version_kernel SET version_num = '0002'"))
+        row = {"name": "x", "station_id": "A", "payload": b"{}", "at": datetime(2026, 1, 1, tzinfo=UTC)}
+        for id_ in facts:
+            connection.execute(sa.insert(kernel.outbox), {**row, "id": id_})
+        if cursor is not None:
+            connection.execute(sa.insert(kernel.outbox_cursor), {"plugin": "billing", "fact_id": cursor})
+    upgrade(engine, KERNEL)
+    with engine.begin() as connection:
+        assert connection.execute(sa.select(kernel.sequence.c.next)).scalar_one_or_none() == following

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from csmsd._kernel.outbox_statements import Progress, StoredFact, Straggler
+from csmsd._kernel.outbox_statements import Progress, Straggler
+from csmsd._kernel.storage.facts import StoredFact
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class StationBacklog:
     is_straggler: bool = False
     last_left: int = 0  # the last fact that was left in the table
     left: int = 0  # how many were
+    refusals: int = 0  # of the first one that waits
 
     @property
     def is_done(self) -> bool:
@@ -50,7 +52,7 @@ class StationBacklog:
 
     def finish_first(self) -> None:
         """The first one is delivered or set aside."""
-        self.position = self.waiting.popleft().id
+        self.position, self.refusals = self.waiting.popleft().id, 0
 
 
 class Backlog:

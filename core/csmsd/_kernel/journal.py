@@ -14,7 +14,7 @@ from csmsd._kernel.storage import tables
 from csmsd.journal import Attempt, Decision, DeviationCount, Exchange, ExchangeFilter, Journal
 from csmsd.ocpp.decoding import Deviation
 from csmsd.pending import Pending
-from csmsd.store import Store
+from csmsd.store import BulkInsert, Store
 
 _encode = msgspec.json.Encoder().encode
 _deviations = msgspec.json.Decoder(tuple[Deviation, ...])
@@ -22,7 +22,11 @@ _trace = msgspec.json.Decoder(tuple[Decision, ...])
 _POSITIONS = re.compile(r"\[\d+\]")
 _LONGEST_PATH = 200
 
-_ADD = sa.insert(tables.journal)
+_add = BulkInsert(
+    tables.journal,
+    "at", "station_id", "direction", "call_id", "action", "request", "response", "error", "microseconds",
+    "deviations", "trace",
+)  # fmt: skip
 _COUNT = {
     name: insert.on_conflict_do_update(
         index_elements=["station_id", "rule", "path"],
@@ -41,7 +45,7 @@ _COUNT = {
 
 def add_exchanges(connection: sa.Connection, exchanges: Sequence[Exchange]) -> Sequence[None]:
     """Write: exchanges, and the counters of their deviations."""
-    connection.execute(_ADD, [_row(exchange) for exchange in exchanges])
+    _add(connection, [_row(exchange) for exchange in exchanges])
     return count_deviations(connection, exchanges)
 
 
@@ -61,20 +65,20 @@ def count_deviations(connection: sa.Connection, exchanges: Sequence[Exchange]) -
     return [None] * len(exchanges)
 
 
-def _row(exchange: Exchange) -> dict[str, Any]:
-    return {
-        "at": exchange.at,
-        "station_id": exchange.station_id,
-        "direction": exchange.direction,
-        "call_id": exchange.call_id,
-        "action": exchange.action,
-        "request": exchange.request,
-        "response": exchange.response,
-        "error": exchange.error,
-        "microseconds": exchange.microseconds,
-        "deviations": _encode(exchange.deviations).decode() if exchange.deviations else "[]",
-        "trace": _encode(exchange.trace).decode() if exchange.trace else "[]",
-    }
+def _row(exchange: Exchange) -> tuple[Any, ...]:
+    return (
+        exchange.at,
+        exchange.station_id,
+        exchange.direction,
+        exchange.call_id,
+        exchange.action,
+        exchange.request,
+        exchange.response,
+        exchange.error,
+        exchange.microseconds,
+        _encode(exchange.deviations).decode() if exchange.deviations else "[]",
+        _encode(exchange.trace).decode() if exchange.trace else "[]",
+    )
 
 
 class DatabaseJournal(Journal):

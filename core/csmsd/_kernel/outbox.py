@@ -1,15 +1,19 @@
 """Couriers: facts reach every plugin that wants them, at least once, in the order they happened to a station.
 
-A courier reads the outbox from its plugin's cursor. A fact that the plugin cannot take holds up its own station only:
-it is tried again after doubling pauses, and set aside when it has failed too often, for an operator to look at.
-`Backlog` knows what is in memory; whatever a courier crashes with, its next run begins with the stored cursor.
+A courier reads the outbox from its plugin's cursor until it has caught up; from then on it is handed each fact by the
+COMMIT that made it durable, and reads again only after it has had no room for one. A fact that the plugin cannot take
+holds up its own station only: it is tried again after doubling pauses, and set aside when it has failed too often, for
+an operator to look at. `Backlog` knows what is in memory; whatever a courier crashes with, its next run begins with the
+stored cursor.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,8 +21,9 @@ import trio
 
 from csmsd._kernel import outbox_statements as statements
 from csmsd._kernel.backlog import Backlog, StationBacklog
-from csmsd._kernel.outbox_statements import Failure, Page, Position, StoredFact
+from csmsd._kernel.outbox_statements import Failure, Page, Position
 from csmsd._kernel.storage.database import Database
+from csmsd._kernel.storage.facts import StoredFact
 from csmsd.env import Env
 from csmsd.errors import Bug, StoreError
 from csmsd.store import Fact, Query, T
@@ -40,7 +45,7 @@ class Delivery:
 class Pace:
     """How a courier works; seconds and numbers."""
 
-    window: int = 1000  # facts in memory: read, and neither delivered nor set aside
+    window: int = 2000  # facts in memory: read, and neither delivered nor set aside; half of it is read at once
     share: int = 50  # of one station; more of them wait in the table
     stations_at_once: int = 32
     attempts: int = 12  # then a fact is set aside: with these pauses after about half an hour
@@ -61,8 +66,11 @@ class Courier:
         self._names = list(self._deliveries)
         self._backlog = Backlog(self._pace.window, self._pace.share, 0, ())
         self._beyond = 0
-        self._slots = trio.CapacityLimiter(self._pace.stations_at_once)
-        self._news, self._room, self._progress = trio.Event(), trio.Event(), trio.Event()
+        self._is_caught_up = False  # everything that is committed is in the backlog, or was
+        self._ready: deque[StationBacklog] = deque()  # whose first fact is to be delivered
+        self._workers, self._idle = 0, trio.lowlevel.ParkingLot()
+        self._heard: list[StoredFact] | None = None  # committed while a page is being read
+        self._behind, self._room, self._progress = trio.Event(), trio.Event(), trio.Event()
 
     @property
     def backlog(self) -> int:
@@ -73,19 +81,21 @@ class Courier:
         """Deliver until cancelled. A plugin that is new starts at the present end of the outbox."""
         if not self._deliveries:
             return
-        stop_listening = self._store.when_facts_are_recorded(self._hear)
+        self._is_caught_up, self._workers, self._heard = False, 0, None
+        self._backlog = await self._find_start()
+        self._ready = deque(self._backlog.stations)
         try:
-            self._backlog = await self._find_start()
-            try:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._save_progress)
-                    for station in self._backlog.stations:
-                        nursery.start_soon(self._serve_station, station)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._save_progress)
+                for _ in self._ready:
+                    self._call_worker(nursery)
+                stop_listening = self._store.when_facts_are_recorded(partial(self._hear, nursery))
+                try:
                     await self._read_on(nursery)
-            finally:
-                self._save_soon()
+                finally:
+                    stop_listening()
         finally:
-            stop_listening()
+            self._save_soon()
 
     async def failures(self) -> Sequence[Failure]:
         """What has been set aside, oldest first."""
@@ -100,8 +110,40 @@ class Courier:
                 return True
         return False
 
-    def _hear(self) -> None:
-        self._news.set()
+    def _hear(self, nursery: trio.Nursery, facts: Sequence[StoredFact]) -> None:
+        """Facts have been committed. What comes while a page is read is kept until the page is there."""
+        if self._is_caught_up:
+            self._take(nursery, facts)
+            return
+        wanted = [fact for fact in facts if fact.name in self._deliveries]
+        self._beyond += len(wanted)
+        if self._heard is not None:
+            self._heard += wanted
+
+    def _take(self, nursery: trio.Nursery, facts: Sequence[StoredFact]) -> None:
+        """Put what has just been committed into the backlog; without room for all of it, reading goes on."""
+        room = self._backlog.room
+        for fact in facts:
+            if fact.id <= self._backlog.read_to or fact.name not in self._deliveries:
+                continue
+            if room:
+                room -= 1
+                self._put(nursery, fact)
+                self._backlog.read_to = fact.id
+            else:
+                self._is_caught_up = False
+                self._beyond += 1
+        if not self._is_caught_up:
+            self._behind.set()
+        elif facts:
+            self._backlog.read_to = max(self._backlog.read_to, facts[-1].id)
+        self._progress.set()  # the cursor may pass facts that do not concern this plugin
+
+    def _put(self, nursery: trio.Nursery, fact: StoredFact) -> None:
+        station = self._backlog.take(fact)
+        if station is not None:
+            self._ready.append(station)
+            self._call_worker(nursery)
 
     async def _find_start(self) -> Backlog:
         cursor = await self._find_cursor()
@@ -129,36 +171,54 @@ class Courier:
 
     async def _read_on(self, nursery: trio.Nursery) -> None:
         while True:
-            self._news, self._room = trio.Event(), trio.Event()
+            self._behind, self._room = trio.Event(), trio.Event()
             room = self._backlog.room
-            if not room:
+            if room < self._pace.window // 2:  # reading one fact is as dear as reading a thousand
                 await self._room.wait()
                 continue
+            self._heard = []
             page = await self._read_page(room)
             self._beyond = page.beyond
             self._backlog.read_to = page.read_to
             for fact in page.facts:
-                if (station := self._backlog.take(fact)) is not None:
-                    nursery.start_soon(self._serve_station, station)
-            self._progress.set()  # the cursor may pass facts that do not concern this plugin
-            if not page.beyond:
-                await self._news.wait()
+                self._put(nursery, fact)
+            self._is_caught_up = not page.beyond
+            self._take(nursery, self._heard if self._is_caught_up else ())
+            self._heard = None
+            await self._behind.wait()
 
     async def _read_page(self, limit: int) -> Page:
         after = self._backlog.read_to
         return await self._read(lambda connection: statements.page_of(connection, after, self._names, limit))
 
-    async def _serve_station(self, station: StationBacklog) -> None:
-        """One fact after the other, until there is none."""
-        while not station.is_done:
+    def _call_worker(self, nursery: trio.Nursery) -> None:
+        if self._idle:
+            self._idle.unpark()
+        elif self._workers < self._pace.stations_at_once:
+            self._workers += 1
+            nursery.start_soon(self._work, nursery)
+
+    async def _work(self, nursery: trio.Nursery) -> None:
+        """One fact of each station that is ready, in turn."""
+        while True:
+            while not self._ready:
+                await self._idle.park()
+            station = self._ready.popleft()
             if not station.waiting:
                 await self._read_more(station)
+            elif (error := await self._try(station.waiting[0])) is not None:
+                nursery.start_soon(self._refused, nursery, station, error)
                 continue
-            await self._deliver_or_set_aside(station)
-            station.finish_first()
-            self._room.set()
-            self._progress.set()
-        self._backlog.forget(station)
+            else:
+                station.finish_first()
+                self._room.set()
+            self._go_on_with(station)
+
+    def _go_on_with(self, station: StationBacklog) -> None:
+        if station.is_done:
+            self._backlog.forget(station)
+        else:
+            self._ready.append(station)
         self._progress.set()
 
     async def _read_more(self, station: StationBacklog) -> None:
@@ -168,27 +228,30 @@ class Courier:
         )
         station.refill(facts, to)
 
-    async def _deliver_or_set_aside(self, station: StationBacklog) -> None:
-        fact, pause = station.waiting[0], self._pace.first_pause
-        for attempt in range(1, self._pace.attempts + 1):
-            try:
-                async with self._slots:
-                    await self._deliver(fact)
-            except Bug as error:
-                reason = f"{type(error).__name__}: {error}"
-                log.warning(
-                    "%s did not take fact %d (%s) of %s: %s", self._plugin, fact.id, fact.name, fact.station_id, reason
-                )
-                if attempt == self._pace.attempts or isinstance(error, msgspec.MsgspecError):
-                    await self._set_aside(Failure(self._plugin, fact, attempt, reason, self._env.now()))
-                    return
-                station.leave_all_but_first()
-                self._room.set()
-                self._progress.set()
-                await trio.sleep(pause)
-                pause = min(2 * pause, self._pace.longest_pause)
-            else:
-                return
+    async def _try(self, fact: StoredFact) -> Exception | SystemExit | None:
+        try:
+            await self._deliver(fact)
+        except Bug as error:
+            return error
+        return None
+
+    async def _refused(self, nursery: trio.Nursery, station: StationBacklog, error: Exception | SystemExit) -> None:
+        """The first fact of a station was not taken: a pause, or the end of it."""
+        fact = station.waiting[0]
+        station.refusals += 1
+        reason = f"{type(error).__name__}: {error}"
+        log.warning("%s did not take fact %d (%s) of %s: %s", self._plugin, fact.id, fact.name, fact.station_id, reason)
+        if station.refusals >= self._pace.attempts or isinstance(error, msgspec.MsgspecError):
+            await self._set_aside(Failure(self._plugin, fact, station.refusals, reason, self._env.now()))
+            station.finish_first()
+        else:
+            station.leave_all_but_first()
+            self._progress.set()
+            self._room.set()
+            await trio.sleep(min(self._pace.first_pause * 2 ** (station.refusals - 1), self._pace.longest_pause))
+        self._room.set()
+        self._go_on_with(station)
+        self._call_worker(nursery)
 
     async def _deliver(self, fact: StoredFact) -> None:
         delivery = self._deliveries[fact.name]

@@ -9,17 +9,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from csmsd._kernel.storage.facts import StoredFact
 from csmsd._kernel.storage.tables import outbox, outbox_cursor, outbox_failure, outbox_straggler
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFact:
-    """A row of the outbox."""
-
-    id: int
-    name: str
-    station_id: str
-    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)

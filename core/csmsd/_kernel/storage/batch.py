@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from csmsd._kernel.storage.facts import StoredFact
 from csmsd._kernel.storage.faults import judge
 from csmsd._kernel.storage.sequences import Sequences
 from csmsd._kernel.storage.tables import sequence
@@ -49,7 +50,7 @@ class Report:
         default_factory=list[tuple[Item, Any, StoreError | None]]
     )
     is_available: bool = True
-    has_facts: bool = False
+    facts: list[StoredFact] = field(default_factory=list[StoredFact])  # that were recorded, by id
     splits: int = 0
 
 
@@ -67,7 +68,7 @@ class BatchRunner:
         self._engine = engine
         self._connection: sa.Connection | None = None
         self.sequences = sequences
-        self.has_facts = False  # of the current transaction
+        self.facts: list[StoredFact] = []  # of the current transaction
 
     def run(self, batch: Sequence[Item]) -> Report:
         """Commit what can be committed; never raises."""
@@ -110,7 +111,7 @@ class BatchRunner:
                 report.is_available = False
                 error = raised
             else:
-                report.has_facts = report.has_facts or self.has_facts
+                report.facts += self.facts
                 report.settled += [(item, result, None) for item, result in zip(batch, results, strict=True)]
                 return
         else:
@@ -124,7 +125,7 @@ class BatchRunner:
         except Bug as error:
             self._disconnect()
             raise StoreUnavailable(str(judge(error, in_commit=False))) from error
-        self.has_facts = False
+        self.facts = []
         try:
             results = _perform(transaction.connection, batch)
         except Bug as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import trio
 
 from csmsd._kernel.storage.batch import BatchRunner, Item, Report
+from csmsd._kernel.storage.facts import StoredFact
 from csmsd.errors import Bug, StoreError, StoreUnavailable
 from csmsd.pending import Pending
 from csmsd.store import Result, Row, Write
@@ -58,7 +59,7 @@ class Committer(ABC):
         self.is_available = True
         self.statistics = Statistics()
         self.availability_changed: list[Callable[[bool], None]] = []
-        self.facts_recorded: list[Callable[[], None]] = []
+        self.facts_recorded: list[Callable[[Sequence[StoredFact]], None]] = []
 
     @property
     def depth(self) -> int:
@@ -120,9 +121,9 @@ class Committer(ABC):
                 self._note_lost(error)
         while self._waiting and is_done(self._waiting[0]):
             self._waiting.popleft()
-        if report.has_facts:
-            for woken in self.facts_recorded:
-                woken()
+        if report.facts:
+            for hear in self.facts_recorded:
+                hear(report.facts)
 
     def _note_lost(self, error: StoreError | None) -> None:
         if error is not None:

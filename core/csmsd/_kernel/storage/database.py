@@ -14,10 +14,10 @@ from sqlalchemy import exc
 from csmsd._kernel.storage.batch import BatchRunner
 from csmsd._kernel.storage.committer import Committer, Statistics, Tuning
 from csmsd._kernel.storage.engines import FileLock, parse_url, reading_engine, writing_engine
+from csmsd._kernel.storage.facts import StoredFact, add_facts
 from csmsd._kernel.storage.faults import is_refused_write, judge
 from csmsd._kernel.storage.inline import InlineCommitter
 from csmsd._kernel.storage.sequences import Sequences
-from csmsd._kernel.storage.tables import outbox
 from csmsd._kernel.storage.threaded import ThreadedCommitter
 from csmsd.env import Env
 from csmsd.errors import StoreUnavailable
@@ -25,7 +25,6 @@ from csmsd.pending import Pending
 from csmsd.store import FactRow, Query, Result, Row, Store, T, Write
 
 log = logging.getLogger("csmsd.store")
-_ADD_FACTS = sa.insert(outbox)
 
 
 class Database(Store):
@@ -62,8 +61,8 @@ class Database(Store):
         """Call a plain function in the trio thread when storage is lost and when it is back."""
         self.committer.availability_changed.append(callback)
 
-    def when_facts_are_recorded(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call a plain function after each COMMIT with facts; returns a function that calls it off."""
+    def when_facts_are_recorded(self, callback: Callable[[Sequence[StoredFact]], None]) -> Callable[[], None]:
+        """Hand a plain function the facts of each COMMIT, by id; returns a function that calls it off."""
         self.committer.facts_recorded.append(callback)
         return lambda: self.committer.facts_recorded.remove(callback)
 
@@ -106,12 +105,7 @@ class Database(Store):
     def record_facts(self, connection: sa.Connection, rows: Sequence[FactRow]) -> None:
         """See Store."""
         if rows:
-            at = self._env.now()
-            connection.execute(
-                _ADD_FACTS,
-                [{"name": row.name, "station_id": row.station_id, "payload": row.payload, "at": at} for row in rows],
-            )
-            self._runner.has_facts = True
+            self._runner.facts += add_facts(connection, self._sequences, rows, self._env.now())
 
     def take_ids(self, connection: sa.Connection, sequence: str, count: int) -> list[int]:
         """See Store."""

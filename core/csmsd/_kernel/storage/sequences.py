@@ -36,27 +36,27 @@ class Sequences:
         self._blocks: dict[str, range] = {}
         self._reserved_now: set[str] = set()
 
-    def take(self, connection: sa.Connection, name: str, count: int) -> list[int]:
-        """Take `count` ids; StoreError when the sequence is exhausted."""
+    def take(self, connection: sa.Connection, name: str, count: int, last: int = LAST_ID) -> list[int]:
+        """Take `count` ids up to `last`; StoreError when the sequence is exhausted."""
         block = self._blocks.get(name, range(0))
         taken = list(block[:count])
         rest = block[count:]
         if len(taken) < count:
             missing = count - len(taken)
-            block = self._reserve(connection, name, missing)
+            block = self._reserve(connection, name, missing, last)
             taken += block[:missing]
             rest = block[missing:]
         self._blocks[name] = rest
         return taken
 
-    def _reserve(self, connection: sa.Connection, name: str, wanted: int) -> range:
+    def _reserve(self, connection: sa.Connection, name: str, wanted: int, last: int) -> range:
         size = max(BLOCK, wanted)
         parameters = {"name": name, "first_end": 1 + size, "size": size}
         end: int = connection.execute(_RESERVE[connection.dialect.name], parameters).scalar_one()
         self._reserved_now.add(name)
-        block = range(end - size, min(end, LAST_ID + 1))
+        block = range(end - size, min(end, last + 1))
         if len(block) < wanted:
-            raise StoreError(f"the sequence {name!r} is exhausted: all ids up to {LAST_ID} have been used")
+            raise StoreError(f"the sequence {name!r} is exhausted: all ids up to {last} have been used")
         return block
 
     def committed(self) -> None:
