@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography import x509
 
-from csmsd_certification.case import CaseTable
+from csmsd_certification.case import CaseFailed, CaseTable
 from csmsd_certification.charger import Fields
 from csmsd_certification.execution import Execution, at
 from csmsd_certification.states import boot, report
@@ -18,6 +18,7 @@ SECURITY_MESSAGES = CaseTable("Security")
 _case = SECURITY_MESSAGES.case
 _RENEWAL = ("ExtendedTriggerMessage", "SignCertificate", "CertificateSigned")
 _INSTALL = ("InstallCertificate", "GetInstalledCertificateIds")
+_HASHES = ("sha256", "sha384", "sha512")  # that a certificate may be signed with (SEC-07)
 _EVENT = "SecurityEventNotification"
 _FIRMWARE = ("SignedUpdateFirmware", "SignedFirmwareStatusNotification")
 
@@ -32,11 +33,28 @@ async def _renew(execution: Execution, status: str) -> tuple[str, Any]:
     command = await execution.charger.command("CertificateSigned")
     await execution.charger.answer(command, {"status": status})
     chain: str = command.fields["certificateChain"]
-    leaf, csr = x509.load_pem_x509_certificate(chain.encode()), x509.load_pem_x509_csr(request.encode())
-    same = leaf.public_key() == csr.public_key()
-    execution.demand("CertificateSigned.req", "the key of the request", "another one", holds=same)
-    execution.expect("CertificateSigned.req subject", csr.subject, leaf.subject)
+    _certificate_is_the_requested_one(execution, chain, request)
     return chain, key_file
+
+
+def _certificate_is_the_requested_one(execution: Execution, chain: str, request: str) -> None:
+    """Its key is as long as that of the request, being the same."""
+    step = "CertificateSigned.req certificateChain"
+    try:
+        leaf = x509.load_pem_x509_certificates(chain.encode())[0]
+    except ValueError:
+        raise CaseFailed(step, "certificates in PEM form", chain) from None
+    csr = x509.load_pem_x509_csr(request.encode())
+    same = leaf.public_key() == csr.public_key()
+    execution.demand(f"{step}: key", "that of the request", "another one", holds=same)
+    execution.expect(f"{step}: subject", csr.subject, leaf.subject)
+    digest = leaf.signature_hash_algorithm
+    execution.demand(
+        f"{step}: signature",
+        " or ".join(_HASHES),
+        digest and digest.name,
+        holds=digest is not None and digest.name in _HASHES,
+    )
 
 
 @_case("TC_074", "Update charge point certificate by request of central system", *_RENEWAL, security_profile=3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -16,11 +16,21 @@ Change = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 class Tampering(CentralSystem):
-    """Passes everything on, but `changes` the payloads of some commands on their way; None: it is not sent at all."""
+    """Passes everything on, but goes wrong where it is told to; places are (id of a case, action of a command).
 
-    def __init__(self, inner: CentralSystem, changes: Mapping[tuple[str, str], Change]) -> None:
+    `changes` alters the payloads of commands on their way; None: it is not sent at all. What `forgets` names the
+    operator never sees the answer of.
+    """
+
+    def __init__(
+        self,
+        inner: CentralSystem,
+        changes: Mapping[tuple[str, str], Change],
+        forgets: Collection[tuple[str, str]] = (),
+    ) -> None:
         super().__init__()
-        self._inner, self._changes = inner, changes
+        self._inner, self._changes, self._forgets = inner, changes, forgets
+        self._forgotten: set[str] = set()
         self.catalogue, self.info, self.credentials = inner.catalogue, inner.info, inner.credentials
         self.url, self.tls_url = inner.url, inner.tls_url
 
@@ -34,18 +44,23 @@ class Tampering(CentralSystem):
         await self._inner.raise_profile(identity, security_profile)
 
     async def send(self, identity: str, action: str, payload: bytes) -> str:
-        change = self._changes.get((identity.removeprefix("CERT-"), action))
+        place = (identity.removeprefix("CERT-"), action)
+        change = self._changes.get(place)
         if change is not None:
             changed = change(msgspec.json.decode(payload))
             if changed is None:
                 return NEVER_SENT
             payload = msgspec.json.encode(changed)
-        return await self._inner.send(identity, action, payload)
+        command_id = await self._inner.send(identity, action, payload)
+        if place in self._forgets:
+            self._forgotten.add(command_id)
+        return command_id
 
     async def outcome(self, command_id: str) -> Outcome:
         if command_id == NEVER_SENT:
             await trio.sleep_forever()
-        return await self._inner.outcome(command_id)
+        outcome = await self._inner.outcome(command_id)
+        return msgspec.structs.replace(outcome, result=b"null") if command_id in self._forgotten else outcome
 
 
 def dropped(_payload: dict[str, Any]) -> None:
@@ -76,3 +91,8 @@ def without(*path: str) -> Change:
         return payload
 
     return change
+
+
+def where(name: str, is_value: object, change: Change) -> Change:
+    """Only those commands are changed in which a field has this value."""
+    return lambda payload: change(payload) if payload.get(name) == is_value else payload
