@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from csmsd_certification.case import CaseTable
+from csmsd_certification.charger import Fields
 from csmsd_certification.execution import Execution, at
 from csmsd_certification.states import charging, report
 
@@ -103,13 +106,13 @@ async def used_by_the_group(execution: Execution) -> None:
     reservation = await _reserve(execution, await execution.tag(group), "Accepted", parent=group)
     await report(execution, "Reserved")
     other = await execution.tag(group)
-    for action, fields in (
-        ("Authorize", {"idTag": other}),
-        (
-            "StartTransaction",
-            {"connectorId": 1, "idTag": other, "meterStart": 0, "timestamp": at(), "reservationId": reservation},
-        ),
-    ):
-        answer = await execution.charger.call(action, **fields)
-        execution.expect(f"{action}.conf idTagInfo", {"status": "Accepted", "parentIdTag": group}, answer["idTagInfo"])
+    await _belongs(execution, group, "Authorize", idTag=other)
+    await report(execution, "Preparing")
+    start: Fields = {"connectorId": 1, "meterStart": 0, "timestamp": at(), "reservationId": reservation}
+    await _belongs(execution, group, "StartTransaction", idTag=other, **start)
     await report(execution, "Charging")
+
+
+async def _belongs(execution: Execution, group: str, action: str, **fields: Any) -> None:
+    answer = await execution.charger.call(action, **fields)
+    execution.expect(f"{action}.conf idTagInfo", {"status": "Accepted", "parentIdTag": group}, answer["idTagInfo"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from typing import Any
 
 from csmsd.hookspecs import ConnectRequest, Verdict
-from tests.plugins.certification.broken import dropped, with_value, without
+from tests.plugins.certification.broken import Change, dropped, with_value, without
 from tests.plugins.certification.broken_builds import (
     booted_as,
     command,
@@ -49,6 +50,17 @@ def _not_with_two_subprotocols(request: ConnectRequest, _count: int) -> Verdict 
     return Verdict(False, "one at a time") if len(request.subprotocols) > 1 else None
 
 
+def _misnamed(algorithm: str, field: str, value: str) -> Change:
+    """A certificate to be deleted is not named as the station has named it, with this algorithm."""
+
+    def change(payload: dict[str, Any]) -> dict[str, Any]:
+        if payload[HASHES]["hashAlgorithm"] == algorithm:
+            payload[HASHES][field] = value
+        return payload
+
+    return change
+
+
 DOOR = (
     command("TC_073", "ChangeConfiguration", with_value("value", value="ab" * 20)),
     command("TC_073", "ChangeConfiguration", with_value("key", value="HeartbeatInterval")),
@@ -72,6 +84,7 @@ DOOR = (
     kept_out("TC_087", at=1),
     booted_as("TC_087", "Rejected"),
     judged("TC_087", "connect without a certificate", _without_a_certificate, GRANTED),
+    kept_out("TC_087", at=7),  # with its certificate again, after the suites and who has none
     judged("TC_088", "connect", _not_with_two_subprotocols, "HTTP status 401"),
     booted_as("TC_088", "Rejected"),
 )
@@ -93,12 +106,13 @@ MESSAGES = (
     forgotten("TC_075_1", "GetInstalledCertificateIds"),
     forgotten("TC_075_2", "InstallCertificate"),
     *(
-        command("TC_076", "DeleteCertificate", _wrongly_named)
-        for _wrongly_named in (
-            with_value(HASHES, "hashAlgorithm", value="SHA512"),
-            with_value(HASHES, "serialNumber", value="1"),
-            with_value(HASHES, "issuerNameHash", value="00"),
-            with_value(HASHES, "issuerKeyHash", value="00"),
+        command("TC_076", "DeleteCertificate", _misnamed(algorithm, field, value), f'"hashAlgorithm":"{named}"')
+        for algorithm, other in (("SHA256", "SHA512"), ("SHA384", "SHA256"), ("SHA512", "SHA384"))
+        for field, value, named in (
+            ("hashAlgorithm", other, other),
+            ("serialNumber", "1", algorithm),
+            ("issuerNameHash", "00", algorithm),
+            ("issuerKeyHash", "00", algorithm),
         )
     ),
     forgotten("TC_076", "DeleteCertificate"),

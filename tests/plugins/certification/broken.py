@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -18,19 +19,20 @@ Change = Callable[[dict[str, Any]], dict[str, Any] | None]
 class Tampering(CentralSystem):
     """Passes everything on, but goes wrong where it is told to; places are (id of a case, action of a command).
 
-    `changes` alters the payloads of commands on their way; None: it is not sent at all. What `forgets` names the
-    operator never sees the answer of.
+    `changes` alters the payloads of commands on their way; None: it is not sent at all. `forgets`: of which of these
+    commands, counted from 1, the operator never sees the answer. `orders` has the commands of each case in order.
     """
 
     def __init__(
         self,
         inner: CentralSystem,
         changes: Mapping[tuple[str, str], Change],
-        forgets: Collection[tuple[str, str]] = (),
+        forgets: Mapping[tuple[str, str], int] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self._inner, self._changes, self._forgets = inner, changes, forgets
         self._forgotten: set[str] = set()
+        self.orders: dict[str, list[str]] = {}
         self.catalogue, self.info, self.credentials = inner.catalogue, inner.info, inner.credentials
         self.url, self.tls_url = inner.url, inner.tls_url
 
@@ -44,7 +46,9 @@ class Tampering(CentralSystem):
         await self._inner.raise_profile(identity, security_profile)
 
     async def send(self, identity: str, action: str, payload: bytes) -> str:
-        place = (identity.removeprefix("CERT-"), action)
+        case_id = identity.removeprefix("CERT-")
+        place = (case_id, action)
+        self.orders.setdefault(case_id, []).append(action)
         change = self._changes.get(place)
         if change is not None:
             changed = change(msgspec.json.decode(payload))
@@ -52,7 +56,7 @@ class Tampering(CentralSystem):
                 return NEVER_SENT
             payload = msgspec.json.encode(changed)
         command_id = await self._inner.send(identity, action, payload)
-        if place in self._forgets:
+        if self._forgets.get(place) == self.orders[case_id].count(action):
             self._forgotten.add(command_id)
         return command_id
 

@@ -50,7 +50,8 @@ class Break:
     step: str
     got: str = ""
     change: tuple[str, Change] | None = None  # a command that arrives otherwise
-    forgets: str = ""  # a command whose answer the operator never sees
+    forgets: str = ""  # a command whose answer the operator never sees …
+    forgets_at: int = 1  # … when it is sent for the first (second …) time
     refuses: str = ""  # a CALL of the station that gets a CALLERROR …
     refuses_at: int = 1  # … when it comes for the first (second …) time
     answer: tuple[str, Answer] | None = None  # a CALL of the station that gets a wrong answer
@@ -72,9 +73,9 @@ def command(case: str, action: str, change: Change, got: str = "") -> Break:
     return Break(case, f"{action}.req", got, change=(action, change))
 
 
-def forgotten(case: str, action: str) -> Break:
-    """The operator does not learn what the station has answered."""
-    return Break(case, f"{action}.conf, as the operator sees it", "null", forgets=action)
+def forgotten(case: str, action: str, *, at: int = 1) -> Break:
+    """The operator does not learn what the station has answered to the first (second …) of these."""
+    return Break(case, f"{action}.conf, as the operator sees it", "null", forgets=action, forgets_at=at)
 
 
 def refused(case: str, action: str, *, at: int = 1) -> Break:

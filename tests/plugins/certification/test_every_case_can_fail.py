@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pytest
 
 from csmsd import Config
 from csmsd_certification.case import Case
-from csmsd_certification.cases import CASES
+from csmsd_certification.cases import CASES, select
 from csmsd_certification.local import open_local
 from csmsd_certification.rendering import as_text
 from csmsd_certification.results import CaseResult, Report
@@ -17,25 +18,29 @@ from tests.plugins.certification.breaks_of_profiles import BREAKS_OF_PROFILES
 from tests.plugins.certification.breaks_of_security import BREAKS_OF_SECURITY
 from tests.plugins.certification.broken import Tampering
 from tests.plugins.certification.broken_builds import Break, forgotten, refused, saboteur, withheld
+from tests.plugins.certification.calls_of_cases import calls_of, orders_of
 
 PLUGINS = ("core", "firmware", "localauth", "reservation", "security", "smartcharging", "trigger")
-IMPATIENCE = 5.0  # where something is known not to come
-UNASKED = "CertificateSigned"  # a command that no operator orders
+IMPATIENCE = 4.0  # where something is known not to come; csmsd gives its plugins 5 s
 BREAKS: tuple[Break, ...] = (*BREAKS_OF_CORE, *BREAKS_OF_PROFILES, *BREAKS_OF_SECURITY)
 
 
-async def run(breaks: Iterable[Break]) -> tuple[Mapping[str, Break], Report]:
-    """A broken copy of its case for each break, by its id, and beside them every case as it is: all on one csmsd."""
+async def run(breaks: Iterable[Break]) -> tuple[Mapping[str, Break], Report, Mapping[str, list[str]]]:
+    """A broken copy of its case for each break, by its id, and beside them every case as it is: all on one csmsd.
+
+    Last what the operator has ordered, by cases.
+    """
     broken: dict[str, Break] = {}
     copies: list[Case] = []
     for number, each in enumerate(breaks):
         copies.append(each.copy(number))
         broken[copies[-1].id] = each
     changes = {(copy_id, each.change[0]): each.change[1] for copy_id, each in broken.items() if each.change}
-    forgets = {(copy_id, each.forgets) for copy_id, each in broken.items() if each.forgets}
+    forgets = {(copy_id, each.forgets): each.forgets_at for copy_id, each in broken.items() if each.forgets}
     async with open_local(Config(plugins=(*PLUGINS, saboteur(broken)))) as central:
         tampering = Tampering(central, changes, forgets)
-        return broken, await run_cases(tampering, (*copies, *CASES), timeout=IMPATIENCE, at_once=24)
+        report = await run_cases(tampering, (*copies, *CASES), timeout=IMPATIENCE, at_once=24)
+    return broken, report, tampering.orders
 
 
 def wrongly_judged(broken: Mapping[str, Break], report: Report) -> list[str]:
@@ -55,30 +60,55 @@ def test_there_is_a_break_for_every_case() -> None:
     assert {each.case for each in BREAKS} == {case.id for case in CASES}
 
 
+@pytest.mark.req(*sorted({each.case for each in BREAKS}))
 async def test_each_break_turns_exactly_its_case_red() -> None:
-    broken, report = await run(BREAKS)
+    broken, report, _ = await run(BREAKS)
     assert len(report.cases) == len(BREAKS) + len(CASES)
     assert wrongly_judged(broken, report) == []
 
 
 async def test_whatever_message_of_a_case_goes_wrong_that_case_turns_red() -> None:
-    _, intact = await run(())
+    _, intact, orders = await run(())
     assert intact.has_passed, as_text(intact)
-    breaks = [each for case in intact.cases for each in (*_refusals(case), *_losses(case))]
+    assert {case.id: [each.action for each in case.measured] for case in intact.cases} == {
+        case.id: calls_of(case.id) for case in CASES
+    }
+    assert {case.id: orders.get(case.id, []) for case in CASES} == {case.id: orders_of(case.id) for case in CASES}
+    breaks = [each for case in CASES for each in (*_refusals(case), *_losses(case))]
     assert {each.case for each in breaks} == {case.id for case in CASES}
-    broken, report = await run(breaks)
+    broken, report, _ = await run(breaks)
     assert wrongly_judged(broken, report) == []
 
 
-def _refusals(case: CaseResult) -> Iterator[Break]:
+def _refusals(case: Case) -> Iterator[Break]:
     """Each CALL of the station gets a CALLERROR, one at a time."""
-    calls: Counter[str] = Counter()
-    for each in case.measured:
-        calls[each.action] += 1
-        yield refused(case.id, each.action, at=calls[each.action])
+    for action, at in _counted(calls_of(case.id)):
+        yield refused(case.id, action, at=at)
 
 
-def _losses(case: CaseResult) -> Iterator[Break]:
-    """The answer to a command gets lost, or the command that the system should send unasked."""
-    for command in set(case.messages) - {each.action for each in case.measured}:
-        yield withheld(case.id, command) if command == UNASKED else forgotten(case.id, command)
+def _losses(case: Case) -> Iterator[Break]:
+    """The answer to each command gets lost, one at a time; and the command that nobody orders does not come."""
+    for action, at in _counted(orders_of(case.id)):
+        yield forgotten(case.id, action, at=at)
+    if "SignCertificate" in calls_of(case.id):
+        yield withheld(case.id, "CertificateSigned")
+
+
+def _counted(actions: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Each with how often it has come by then."""
+    for position, action in enumerate(actions, 1):
+        yield action, actions[:position].count(action)
+
+
+@pytest.mark.req("TC_054")
+@pytest.mark.parametrize("at", [4, 5])
+async def test_a_trigger_for_what_the_system_has_no_plugin_for_counts_as_well(at: int) -> None:
+    case = select(["TC_054"])
+    async with open_local(Config(plugins=("core", "trigger"))) as central:
+        intact = await run_cases(central, case, timeout=IMPATIENCE, at_once=1)
+        forgets = {("TC_054", "TriggerMessage"): at}
+        broken = await run_cases(Tampering(central, {}, forgets), case, timeout=IMPATIENCE, at_once=1)
+    assert intact.has_passed, as_text(intact)
+    failure = broken.cases[0].failure
+    assert failure is not None
+    assert (failure.expected, failure.got) == ('{"status":"NotImplemented"}', "null")
