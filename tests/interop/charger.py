@@ -32,6 +32,14 @@ class Client:
     environment: dict[str, str]
 
 
+@dataclass(frozen=True)
+class TlsFiles:
+    """PEM files: whom the charger trusts; its own certificate and key, if it shows one."""
+
+    root: Path
+    certificate: Path | None = None
+
+
 def python_client(module: str) -> Client:
     return Client((sys.executable, "-m", f"tests.interop.clients.{module}"), {})
 
@@ -63,14 +71,23 @@ class Charger:
         self._has_ended = False
         self._changed = trio.Condition()
 
-    async def connect(self, url: str, password: bytes | None = None, subprotocols: Sequence[str] = ("ocpp1.6",)) -> int:
-        """The HTTP status of the answer; 101 means connected."""
+    async def connect(
+        self,
+        url: str,
+        password: bytes | None = None,
+        subprotocols: Sequence[str] = ("ocpp1.6",),
+        tls: TlsFiles | None = None,
+    ) -> int:
+        """The HTTP status of the answer; 101 means connected. `tls` is needed for wss://."""
         outcome = await self._order(
             "connect",
             url=url,
             identity=self.identity,
             password=None if password is None else password.hex(),
             subprotocols=subprotocols,
+            tls=None
+            if tls is None
+            else {"root": str(tls.root), "certificate": tls.certificate and str(tls.certificate)},
         )
         self.subprotocol = outcome.get("subprotocol")
         status: int = outcome["status"]

@@ -23,12 +23,14 @@ from csmsd.plugin import Plugin
 from csmsd.station import Station
 from csmsd_core.data_transfer import VendorMessages, vendor_message
 from csmsd_core.messages import DataTransfer, DataTransferResponse
-from tests.interop.charger import ROOT, Charger, Client, node_client, python_client, start_charger
-from tests.interop.oracle import Oracle
+from tests.interop.charger import PATIENCE, ROOT, Charger, Client, node_client, python_client, start_charger
+from tests.interop.oracle import Exchange, Oracle
 
 NODE_PACKAGES = Path(__file__).parent / "node"
 IDENTITY = "RDAM 123/4"  # must be escaped in a URL (WS-04)
 PASSWORD = b"correct-horse-bat"
+PROFILES = ("core", "firmware", "localauth", "reservation", "security", "smartcharging", "trigger")
+STATION = StationRecord(IDENTITY)
 CLIENTS = ("ocpp", "ocpp-rpc", "trio-websocket")
 OpenCharger = Callable[[str], Awaitable[Charger]]
 
@@ -63,6 +65,15 @@ class Csmsd:
             return bytes(record.result).decode()
         return f"{record.state} {record.error_code}".strip()
 
+    async def shows(self, expected: list[tuple[Any, ...]], statement: str, **parameters: Any) -> None:
+        """Wait until the database has these rows: some are written after the station has its answer."""
+        deadline = trio.current_time() + PATIENCE
+        rows = await self.query(statement, **parameters)
+        while rows != expected and trio.current_time() < deadline:
+            await trio.sleep(0.01)
+            rows = await self.query(statement, **parameters)
+        assert rows == expected
+
     async def query(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of the database."""
         return await self.host.store.read(
@@ -77,10 +88,12 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def run_csmsd(transport: str, data_dir: Path, listen: Listen, **limits: int) -> AsyncIterator[Csmsd]:
+async def run_csmsd(
+    transport: str, data_dir: Path, listen: Listen, station: StationRecord = STATION, **limits: int
+) -> AsyncIterator[Csmsd]:
     """A csmsd that insists on passwords, with one station."""
     config = Config(
-        plugins=("core", AcmePlugin),
+        plugins=(*PROFILES, AcmePlugin),
         data_dir=data_dir,
         transport=cast("Any", transport),
         listen=listen,
@@ -88,7 +101,7 @@ async def run_csmsd(transport: str, data_dir: Path, listen: Listen, **limits: in
         limits=Limits(**limits),
     )
     async with open_csms(config) as host:
-        await host.stations.register(StationRecord(IDENTITY), PASSWORD.decode())
+        await host.stations.register(station, PASSWORD.decode())
         yield Csmsd(host)
 
 
@@ -140,15 +153,30 @@ def client(request: pytest.FixtureRequest) -> Client:
     return python_client(request.param.replace("-", "_") + "_package")
 
 
+def claims_of(item: pytest.Item) -> set[Exchange]:
+    """Which messages this test says that it exercises."""
+    return {each for mark in item.iter_markers("exercises") for each in claimed(mark)}
+
+
+def claimed(mark: pytest.Mark) -> set[Exchange]:
+    return {(action, "to station") for action in mark.kwargs.get("to_station", "").split()} | {
+        (action, "from station") for action in mark.kwargs.get("from_station", "").split()
+    }
+
+
 @pytest.fixture
-async def switch_on(client: Client) -> AsyncIterator[OpenCharger]:
-    """Switch on another charger. In the end, all that csmsd said to any of them must have been proper."""
+async def switch_on(client: Client, request: pytest.FixtureRequest) -> AsyncIterator[OpenCharger]:
+    """Switch on another charger. In the end, all that csmsd said to any of them must have been proper.
+
+    What the test's `exercises` mark claims must have passed, with an answer.
+    """
     oracle = Oracle()
     async with trio.open_nursery() as nursery:
         yield lambda identity: start_charger(nursery, client, identity, oracle)
         nursery.cancel_scope.cancel()
     assert oracle.complaints == []
     assert oracle.judged, "csmsd has said nothing"
+    assert claims_of(request.node) - oracle.exchanges == set()
 
 
 @pytest.fixture

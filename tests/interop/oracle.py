@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from jsonschema import Draft4Validator
 
@@ -27,12 +27,25 @@ ERROR_CODES = {
 }
 UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 TIMES = {"currentTime", "expiryDate"}
+Direction = Literal["from station", "to station"]
+Exchange = tuple[str, Direction]
 
 
 @cache
 def validator_of(schema: str) -> Draft4Validator:
     text = (files("ocpp.v16") / "schemas" / f"{schema}.json").read_text("utf-8-sig")
     return Draft4Validator(json.loads(text, parse_float=Decimal))
+
+
+def choices(schema: str, *path: str) -> list[str]:
+    """The values that an official schema admits for a field, which may lie within others."""
+    whole = node = validator_of(schema).schema
+    for name in path:
+        node = node["items"] if name == "items" else node["properties"][name]
+        if "$ref" in node:
+            node = whole["definitions"][node["$ref"].removeprefix("#/definitions/")]
+    found: list[str] = node["enum"]
+    return found
 
 
 def times_in(value: Any) -> Iterator[str]:
@@ -52,7 +65,9 @@ class Oracle:
     def __init__(self) -> None:
         self.complaints: list[str] = []
         self.judged: list[str] = []  # the schemas of the messages that were judged
+        self.exchanges: set[Exchange] = set()  # those that ended with a CALLRESULT
         self._asked: dict[str, str] = {}
+        self._commanded: dict[str, str] = {}
         self._used_ids: set[str] = set()
 
     def said(self, text: str) -> None:
@@ -60,6 +75,8 @@ class Oracle:
         frame = json.loads(text)
         if frame[0] == CALL:
             self._asked[frame[1]] = frame[2]
+        elif frame[0] == CALLRESULT and frame[1] in self._commanded:
+            self.exchanges.add((self._commanded.pop(frame[1]), "to station"))
 
     def heard(self, text: str) -> None:
         """Csmsd sent this."""
@@ -73,9 +90,12 @@ class Oracle:
                 if not 0 < len(call_id) <= 36 or call_id in self._used_ids:
                     yield "the id is used or has an improper length"
                 self._used_ids.add(call_id)
+                self._commanded[call_id] = action
                 yield from self._judge_payload(action, payload)
             case [3, str() as call_id, dict() as payload] if call_id in self._asked:
-                yield from self._judge_payload(f"{self._asked.pop(call_id)}Response", payload)
+                action = self._asked.pop(call_id)
+                self.exchanges.add((action, "from station"))
+                yield from self._judge_payload(f"{action}Response", payload)
             case [4, str() as call_id, str() as code, str(), dict()] if call_id in self._asked:
                 self._asked.pop(call_id)
                 if code not in ERROR_CODES:

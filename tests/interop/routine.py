@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,3 +63,11 @@ async def start(charger: Charger, connector: int = 1, **more: Any) -> int:
     transaction: int = answer["transactionId"]
     assert transaction > 0
     return transaction
+
+
+async def ask(csmsd: Csmsd, charger: Charger, action: str, request: dict[str, Any], **answer: Any) -> None:
+    """Send a command, see it arrive as it was asked, and the answer as it was given."""
+    await charger.will_answer(action, **answer)
+    command = await csmsd.command(action, json.dumps(request).encode())
+    assert await charger.command(action) == request
+    assert json.loads(await csmsd.result(command)) == answer

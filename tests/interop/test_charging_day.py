@@ -15,6 +15,10 @@ from tests.interop.routine import boot, now, provision, register, status
     "TC_001", "TC_003", "TC_012", "BOOT-01", "BOOT-02", "BOOT-04", "CORE-01", "CORE-02", "AUTH-01", "AUTH-03"
 )
 @pytest.mark.req("TX-01", "TX-02", "TX-28", "MV-01", "MV-02", "MV-13", "OP-13", "WS-04", "WS-20", "VAL-01", "RPC-01")
+@pytest.mark.exercises(
+    from_station="BootNotification Heartbeat StatusNotification Authorize StartTransaction MeterValues StopTransaction",
+    to_station="RemoteStopTransaction",
+)
 async def test_a_charging_session_from_boot_to_remote_stop(csmsd: Csmsd, charger: Charger) -> None:
     await provision(csmsd)
     await boot(charger)
@@ -104,6 +108,7 @@ async def test_tags_are_judged_alike_in_every_answer(csmsd: Csmsd, charger: Char
 
 
 @pytest.mark.req("TC_010", "TC_011_1", "TC_011_2", "TC_026", "TC_028", "AUTH-10", "OP-10", "OP-03", "TX-10")
+@pytest.mark.exercises(to_station="RemoteStartTransaction")
 async def test_a_session_that_the_operator_starts(csmsd: Csmsd, charger: Charger) -> None:
     await boot(charger)
     await charger.will_answer("RemoteStartTransaction", status="Accepted")

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from tests.interop.charger import Charger
 from tests.interop.conftest import IDENTITY, PASSWORD, Csmsd
-from tests.interop.routine import boot, core_of, now, provision, start, status
-
-
-async def ask(csmsd: Csmsd, charger: Charger, action: str, request: dict[str, Any], **answer: Any) -> None:
-    """Send a command, see it arrive as it was asked, and the answer as it was given."""
-    await charger.will_answer(action, **answer)
-    command = await csmsd.command(action, json.dumps(request).encode())
-    assert await charger.command(action) == request
-    assert json.loads(await csmsd.result(command)) == answer
+from tests.interop.routine import ask, boot, core_of, now, provision, start, status
 
 
 @pytest.mark.req("TC_019_1", "TC_019_2", "TC_021", "TC_040_1", "TC_040_2", "WS-36", "OP-01", "OP-02", "OP-03")
+@pytest.mark.exercises(to_station="GetConfiguration ChangeConfiguration")
 async def test_configuration_is_read_and_changed(csmsd: Csmsd, charger: Charger) -> None:
     keys = [{"key": f"Vendor.Key{n}", "readonly": bool(n % 2), "value": "x" * 400} for n in range(200)]
     await ask(csmsd, charger, "GetConfiguration", {}, configurationKey=keys)
@@ -41,6 +31,7 @@ async def test_configuration_is_read_and_changed(csmsd: Csmsd, charger: Charger)
 
 
 @pytest.mark.req("TC_013", "TC_014", "OP-14", "BOOT-07")
+@pytest.mark.exercises(to_station="Reset")
 async def test_the_charger_is_reset(csmsd: Csmsd, charger: Charger) -> None:
     await ask(csmsd, charger, "Reset", {"type": "Soft"}, status="Accepted")
     await boot(charger)  # on the same connection
@@ -52,6 +43,7 @@ async def test_the_charger_is_reset(csmsd: Csmsd, charger: Charger) -> None:
 
 
 @pytest.mark.req("TC_017_1", "TC_017_2", "TC_030", "TC_031", "TC_018_1", "OP-15", "OP-02", "TX-31")
+@pytest.mark.exercises(to_station="UnlockConnector")
 async def test_connectors_are_unlocked(csmsd: Csmsd, charger: Charger) -> None:
     await provision(csmsd)
     for connector, result in ((1, "Unlocked"), (1, "NotSupported"), (1, "UnlockFailed"), (77, "NotSupported")):
@@ -66,6 +58,7 @@ async def test_connectors_are_unlocked(csmsd: Csmsd, charger: Charger) -> None:
 
 
 @pytest.mark.req("TC_061", "OP-17", "OP-18", "CORE-03")
+@pytest.mark.exercises(to_station="ClearCache ChangeAvailability")
 async def test_the_cache_is_cleared_and_connectors_are_taken_out_of_service(csmsd: Csmsd, charger: Charger) -> None:
     await ask(csmsd, charger, "ClearCache", {}, status="Accepted")
     await ask(csmsd, charger, "ClearCache", {}, status="Rejected")
@@ -77,6 +70,7 @@ async def test_the_cache_is_cleared_and_connectors_are_taken_out_of_service(csms
 
 
 @pytest.mark.req("TC_064", "CORE-10", "CORE-11", "OP-19")
+@pytest.mark.exercises(to_station="DataTransfer", from_station="DataTransfer")
 async def test_vendors_talk_both_ways(csmsd: Csmsd, charger: Charger) -> None:
     assert await charger.call("DataTransfer", vendorId="org.unknown") == {"status": "UnknownVendorId"}
     assert await charger.call("DataTransfer", vendorId="com.ACME", messageId="Nonsense") == {

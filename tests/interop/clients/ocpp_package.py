@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 import sys
 import threading
+from dataclasses import fields
 from typing import Any
 from urllib.parse import quote
 
@@ -44,6 +46,13 @@ class Wiretap:
         await self._websocket.send(message)
 
 
+def tls_context(root: str, certificate: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=root)
+    if certificate is not None:
+        context.load_cert_chain(certificate)
+    return context
+
+
 def answer_to(action: Action) -> Any:
     async def answer(self: Charger, **_: Any) -> Any:
         if action.value not in answers:
@@ -74,7 +83,9 @@ class Puppet:
         self._charger: Charger | None = None
         self._listening: asyncio.Task[None] | None = None
 
-    async def connect(self, url: str, identity: str, password: str | None, subprotocols: list[str]) -> Payload:
+    async def connect(
+        self, url: str, identity: str, password: str | None, subprotocols: list[str], tls: Payload | None
+    ) -> Payload:
         headers = {}
         if password is not None:
             token = base64.b64encode(f"{identity}:".encode() + bytes.fromhex(password))
@@ -84,6 +95,7 @@ class Puppet:
                 f"{url}/{quote(identity, safe='')}",
                 subprotocols=[Subprotocol(name) for name in subprotocols],
                 additional_headers=headers,
+                ssl=tls and tls_context(**tls),
             )
         except InvalidStatus as refused:
             return {"status": refused.response.status_code}
@@ -93,7 +105,10 @@ class Puppet:
 
     async def call(self, action: str, payload: Payload) -> Payload:
         assert self._charger is not None
-        request = getattr(call, action)(**camel_to_snake_case(payload))
+        kind = getattr(call, action)
+        # The package's classes insist on some fields that are optional; its schemas see what is really missing.
+        absent = {field.name: None for field in fields(kind)}
+        request = kind(**{**absent, **camel_to_snake_case(payload)})
         response = await self._charger.call(request, suppress=False)
         answer: Payload = snake_to_camel_case(remove_nones(serialize_as_dict(response)))
         return answer

@@ -1,6 +1,7 @@
 // A charger made of npm's `ocpp-rpc` in strict mode: it checks every message of both sides against its schemas.
 'use strict';
 
+const { readFileSync } = require('node:fs');
 const readline = require('node:readline');
 const { NOREPLY, RPCClient, createRPCError } = require('ocpp-rpc');
 
@@ -11,7 +12,12 @@ function tell(line) {
     process.stdout.write(JSON.stringify(line) + '\n');
 }
 
-function makeClient({ url, identity, password, subprotocols }) {
+function tlsOptions({ root, certificate }) {
+    const own = certificate === null ? {} : { cert: readFileSync(certificate), key: readFileSync(certificate) };
+    return { ca: readFileSync(root), ...own };
+}
+
+function makeClient({ url, identity, password, subprotocols, tls }) {
     const made = new RPCClient({
         endpoint: url,
         identity,
@@ -19,6 +25,7 @@ function makeClient({ url, identity, password, subprotocols }) {
         protocols: subprotocols,
         strictMode: ['ocpp1.6'],
         reconnect: false,
+        wsOpts: tls === null ? {} : tlsOptions(tls),
     });
     made.on('message', ({ message, outbound }) => tell({ [outbound ? 'sent' : 'received']: message }));
     made.on('strictValidationFailure', ({ error }) => tell({ complaint: `strict mode: ${error.message}` }));

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import socket
+import ssl
 import struct
 import uuid
 from collections.abc import Awaitable, Callable
@@ -35,6 +36,15 @@ def tell(**line: Any) -> None:
     print(json.dumps(line), flush=True)
 
 
+def within_tls(
+    stream: trio.SocketStream, host: str, root: str, certificate: str | None
+) -> trio.SSLStream[trio.SocketStream]:
+    context = ssl.create_default_context(cafile=root)
+    if certificate is not None:
+        context.load_cert_chain(certificate)
+    return trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+
+
 class Puppet:
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
@@ -43,7 +53,9 @@ class Puppet:
         self._stream: trio.SocketStream | None = None
         self._websocket: WebSocketConnection | None = None
 
-    async def connect(self, url: str, identity: str, password: str | None, subprotocols: list[str]) -> Payload:
+    async def connect(
+        self, url: str, identity: str, password: str | None, subprotocols: list[str], tls: Payload | None
+    ) -> Payload:
         address = urlsplit(url)
         headers = []
         if password is not None:
@@ -53,7 +65,7 @@ class Puppet:
         resource = f"{address.path}/{quote(identity, safe='')}"
         dial = partial(
             wrap_client_stream,
-            stream=self._stream,
+            stream=self._stream if tls is None else within_tls(self._stream, address.hostname or "", **tls),
             host=address.netloc,
             resource=resource,
             subprotocols=subprotocols,
