@@ -39,7 +39,8 @@ def validator_of(schema: str) -> Draft4Validator:
 
 def choices(schema: str, *path: str) -> list[str]:
     """The values that an official schema admits for a field, which may lie within others."""
-    whole = node = validator_of(schema).schema
+    whole: Any = validator_of(schema).schema
+    node = whole
     for name in path:
         node = node["items"] if name == "items" else node["properties"][name]
         if "$ref" in node:

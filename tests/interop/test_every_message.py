@@ -49,7 +49,7 @@ def claims() -> set[Exchange]:
     return found
 
 
-@pytest.mark.req("TC_064")
+@pytest.mark.req("VAL-01")
 def test_every_message_of_every_profile_is_exercised_both_ways() -> None:
     schemas = {
         Path(each.name).stem for each in (files("ocpp.v16") / "schemas").iterdir() if each.name.endswith(".json")

@@ -18,7 +18,7 @@ ENTRIES = "SELECT id_tag, status, parent_id_tag FROM localauth_entry ORDER BY id
 EXPIRY = "2030-05-06T07:08:09.000Z"
 
 
-@pytest.mark.req("LAL-01", "LAL-02", "LAL-03", "LAL-04", "LAL-08", "TC_042_1", "TC_043_1", "TC_043_4")
+@pytest.mark.req("LAL-01", "LAL-03", "LAL-04", "LAL-08", "TC_042_1", "TC_043_1", "TC_043_4")
 @pytest.mark.exercises(to_station="GetLocalListVersion SendLocalList")
 async def test_lists_are_sent_by_hand(csmsd: Csmsd, charger: Charger) -> None:
     await boot(charger)
@@ -47,7 +47,7 @@ async def test_lists_are_sent_by_hand(csmsd: Csmsd, charger: Charger) -> None:
     await csmsd.shows([(0,)], "SELECT is_supported FROM localauth_list")
 
 
-@pytest.mark.req("LAL-05", "LAL-06", "LAL-07", "LAL-09")
+@pytest.mark.req("LAL-06", "LAL-07", "LAL-09")
 async def test_a_list_is_synchronised_in_pieces(csmsd: Csmsd, charger: Charger) -> None:
     await provision(csmsd)
     await boot(charger)

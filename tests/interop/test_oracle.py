@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.interop.oracle import Oracle
+from tests.interop.oracle import Oracle, choices
 
 GOOD = [
     '[3,"1",{"status":"Accepted","currentTime":"2026-01-01T00:00:00.000Z","interval":300}]',
@@ -53,3 +53,23 @@ def test_an_id_or_an_answer_that_comes_twice_is_noticed() -> None:
     command, answer = json.dumps([2, "a1", "ClearCache", {}]), GOOD[0]
     assert len(complaints_about(command, command)) == 1
     assert len(complaints_about(answer, answer)) == 1
+
+
+def test_only_what_got_a_result_counts_as_an_exchange() -> None:
+    oracle = Oracle()
+    for action, call_id in (("Heartbeat", "1"), ("DataTransfer", "2"), ("MeterValues", "3")):
+        oracle.said(json.dumps([2, call_id, action, {}]))
+    for action, call_id in (("ClearCache", "a1"), ("DataTransfer", "a2"), ("Reset", "a3")):
+        oracle.heard(json.dumps([2, call_id, action, {}]))
+    oracle.heard('[3,"1",{"currentTime":"2026-01-01T00:00:00.000Z"}]')
+    oracle.heard('[4,"2","GenericError","",{}]')
+    oracle.said('[3,"a1",{"status":"Accepted"}]')
+    oracle.said('[4,"a2","GenericError","",{}]')
+    assert oracle.exchanges == {("Heartbeat", "from station"), ("ClearCache", "to station")}
+
+
+def test_the_values_of_a_field_are_found_wherever_it_lies() -> None:
+    assert choices("ResetResponse", "status") == ["Accepted", "Rejected"]
+    assert choices("DeleteCertificate", "certificateHashData", "hashAlgorithm") == ["SHA256", "SHA384", "SHA512"]
+    tags = choices("SendLocalList", "localAuthorizationList", "items", "idTagInfo", "status")
+    assert sorted(tags) == ["Accepted", "Blocked", "ConcurrentTx", "Expired", "Invalid"]

@@ -24,7 +24,7 @@ def reserve(number: int, connector: int = 1) -> dict[str, object]:
     return {"connectorId": connector, "expiryDate": expiry, "idTag": "Alice-1", "reservationId": number}
 
 
-@pytest.mark.req("RES-01", "RES-03", "RES-06", "RES-07", "TC_046", "TC_051", "TC_052")
+@pytest.mark.req("RES-01", "RES-03", "RES-06", "RES-07", "TC_049", "TC_051", "TC_052")
 @pytest.mark.exercises(to_station="ReserveNow CancelReservation")
 async def test_connectors_are_reserved_and_set_free(csmsd: Csmsd, charger: Charger) -> None:
     await boot(charger)
@@ -33,14 +33,17 @@ async def test_connectors_are_reserved_and_set_free(csmsd: Csmsd, charger: Charg
         await ask(csmsd, charger, "ReserveNow", reserve(number), status=answer)
     rows = [(number, 1, state, None) for number, state in enumerate(STATES.values(), start=1)]
     await csmsd.shows(rows, RESERVATIONS)
+    await ask(csmsd, charger, "ReserveNow", reserve(9, 2), status="Accepted")
     await ask(csmsd, charger, "ReserveNow", {**reserve(9, 0), "parentIdTag": "FLEET"}, status="Accepted")
     await ask(csmsd, charger, "CancelReservation", {"reservationId": 1}, status="Accepted")
     await ask(csmsd, charger, "CancelReservation", {"reservationId": 9}, status="Rejected")
     assert set(choices("CancelReservationResponse", "status")) == {"Accepted", "Rejected"}
-    await csmsd.shows([(1, 1, "cancelled", None), *rows[1:], (9, 0, "gone", None)], RESERVATIONS)
+    await csmsd.shows(
+        [(1, 1, "cancelled", None), *rows[1:], (9, 2, "replaced", None), (9, 0, "gone", None)], RESERVATIONS
+    )
 
 
-@pytest.mark.req("RES-06", "TX-09", "TC_047", "TC_049")
+@pytest.mark.req("RES-06", "TX-09", "TC_046")
 async def test_transactions_take_what_is_reserved(csmsd: Csmsd, charger: Charger) -> None:
     await provision(csmsd)
     await boot(charger)

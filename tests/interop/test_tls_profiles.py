@@ -37,7 +37,7 @@ async def csmsd_within_tls(transport: str, folder: Path, profile: int) -> AsyncI
         yield csmsd, TlsFiles(root)
 
 
-@pytest.mark.req("SEC-01", "SEC-02", "SEC-06", "TC_086")
+@pytest.mark.req("SEC-02", "TC_086")
 async def test_a_charger_with_a_password_is_at_home_within_tls(
     transport: str, tmp_path: Path, switch_on: OpenCharger
 ) -> None:
@@ -51,7 +51,7 @@ async def test_a_charger_with_a_password_is_at_home_within_tls(
         assert await charger.leave() == (1000, "")
 
 
-@pytest.mark.req("SEC-20", "SEC-21", "SEC-50", "SEC-52", "SEC-53", "TC_074", "TC_087")
+@pytest.mark.req("SEC-43", "SEC-50", "SEC-53", "TC_074", "TC_087")
 async def test_a_charger_comes_back_with_the_certificate_that_csmsd_has_issued(
     transport: str, tmp_path: Path, switch_on: OpenCharger
 ) -> None:
@@ -59,7 +59,7 @@ async def test_a_charger_comes_back_with_the_certificate_that_csmsd_has_issued(
     async with csmsd_within_tls(transport, tmp_path, 2) as (csmsd, tls):
         security = csmsd.host.plugins.get("security")
         assert isinstance(security, SecurityPlugin)
-        await security.create_authority("ec", actor="operator")
+        await security.create_authority("ecdsa", actor="operator")
         assert await charger.connect(csmsd.url, PASSWORD, tls=tls) == 101
         await boot(charger)
         await charger.will_answer("CertificateSigned", status="Accepted")

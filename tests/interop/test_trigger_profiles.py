@@ -68,13 +68,13 @@ async def every_trigger(
     ]
 
 
-@pytest.mark.req("TRG-01", "TRG-04", "TRG-05", "TC_054", "TC_055")
+@pytest.mark.req("TRG-01", "TRG-04", "TC_054", "TC_055")
 @pytest.mark.exercises(to_station="TriggerMessage")
 async def test_every_message_is_triggered(csmsd: Csmsd, charger: Charger) -> None:
     await every_trigger(csmsd, charger, "TriggerMessage", MESSAGES)
 
 
-@pytest.mark.req("SEC-74", "TRG-05")
+@pytest.mark.req("SEC-74")
 @pytest.mark.exercises(to_station="ExtendedTriggerMessage")
 async def test_every_message_is_triggered_as_the_white_paper_says(csmsd: Csmsd, charger: Charger) -> None:
     await every_trigger(csmsd, charger, "ExtendedTriggerMessage", EXTENDED)
