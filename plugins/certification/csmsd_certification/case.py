@@ -39,6 +39,7 @@ class Case:
     needs: tuple[str, ...]
     body: Body
     security_profile: int = 1  # that the charger begins with
+    raised_to: int = 0  # the profile that it has in the end, if it is another
 
 
 class CaseTable:
@@ -48,11 +49,13 @@ class CaseTable:
         self.functionality: Functionality = functionality
         self.cases: list[Case] = []
 
-    def case(self, case_id: str, name: str, *needs: str, security_profile: int = 1) -> Callable[[Body], Body]:
+    def case(
+        self, case_id: str, name: str, *needs: str, security_profile: int = 1, raised_to: int = 0
+    ) -> Callable[[Body], Body]:
         """Declare a case; `needs` are OCPP names of actions and commands."""
 
         def declare(body: Body) -> Body:
-            self.cases.append(Case(case_id, name, self.functionality, needs, body, security_profile))
+            self.cases.append(Case(case_id, name, self.functionality, needs, body, security_profile, raised_to))
             return body
 
         return declare

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -11,6 +12,7 @@ from csmsd.command import AnyCommand
 from csmsd.errors import InvalidPayload
 from csmsd.ocpp.decoding import PayloadDecoder
 from csmsd.ocpp.errors import OcppError
+from csmsd.plugin import Plugin
 
 
 class Violation(Exception):
@@ -23,6 +25,20 @@ class Catalogue:
     def __init__(self, actions: Mapping[str, AnyAction], commands: Mapping[str, AnyCommand]) -> None:
         self._answers = {name: PayloadDecoder(action.response) for name, action in actions.items()}
         self._commands = dict(commands)
+
+    @classmethod
+    def of(cls, plugins: Iterable[type[Plugin[Any]]]) -> Catalogue:
+        """What these plugins declare, without starting them."""
+        types = list(plugins)
+        return cls(
+            {action.name: action for plugin in types for action in plugin.actions},
+            {command.name: command for plugin in types for command in plugin.commands},
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(dict.fromkeys((*self._answers, *self._commands)))
 
     def __contains__(self, name: str) -> bool:
         return name in self._answers or name in self._commands

@@ -42,6 +42,13 @@ class Refused(Exception):
     """The central system does not send this command: says why."""
 
 
+class NotApplicable(Exception):
+    """The central system, or what drives it, cannot do what the case is about: says why.
+
+    Every method of `CentralSystem` may raise it; the case does not count then, and the report gives the reason.
+    """
+
+
 class CentralSystem(ABC):
     """A central system and its operator's controls."""
 
@@ -50,6 +57,12 @@ class CentralSystem(ABC):
     url: str  # of the unencrypted listener, without an identity
     tls_url: str
     credentials: Credentials  # certificates of the listener, and for stations
+
+    suffix: str = ""  # of the names of stations and id tags; a system that remembers former runs wants new ones
+    most_at_once: int | None = None  # cases side by side, if it cannot bear many
+    tells_early: bool = True  # may `outcome` be asked while the command is still on its way?
+    shows_answers: bool = True  # can the operator see what stations have answered?
+    patience: float | None = None  # seconds for `outcome_of`; None: as for each step of a case
 
     def __init__(self) -> None:
         self._numbers = count(1)
@@ -78,6 +91,25 @@ class CentralSystem(ABC):
     async def outcome(self, command_id: str) -> Outcome:
         """Wait for its end."""
 
+    async def outcome_of(self, command_id: str, answer: bytes) -> Outcome:
+        """The same, when the station has answered with `answer` (JSON)."""
+        return await self.outcome(command_id)
+
+    @property
+    def lowest_profile(self) -> int:
+        """The security profile of stations that have no reason for another: 2 where there is nothing but TLS."""
+        return 2 if self.url.startswith("wss:") else 1
+
+    def obstacle(self, security_profile: int) -> str:
+        """Why no station can come in with this profile; "" if it can."""
+        if security_profile > 1 and not self.tls_url:
+            return "no TLS URL is given"
+        return self.credentials.obstacle if security_profile > 2 else ""
+
     def lacks(self, names: Sequence[str]) -> list[str]:
         """Those that no plugin offers."""
         return [name for name in names if name not in self.catalogue]
+
+    def why_lacking(self, names: Sequence[str]) -> str:
+        """A sentence about what `lacks` has found."""
+        return f"no plugin offers {', '.join(names)}"

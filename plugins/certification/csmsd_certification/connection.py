@@ -35,7 +35,7 @@ class Door:
     async def open_stream(self) -> trio.abc.Stream:
         """TCP, with TLS if there is a context."""
         parts = urlsplit(self.url)
-        host, port = parts.hostname or "", parts.port or 443
+        host, port = parts.hostname or "", parts.port or (80 if self.tls is None else 443)
         stream = await trio.open_tcp_stream(host, port)
         if self.tls is None:
             return stream

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -24,16 +25,27 @@ _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 class Credentials:
     """A root, the listener's certificates (RSA and EC, SEC-06) and certificates of stations, as files in a folder."""
 
+    obstacle: str = ""  # why stations cannot have certificates that the system trusts; "" if they can
+
     def __init__(self, folder: Path, env: Env, organisation: str) -> None:
         self._folder, self._env, self._organisation = folder, env, organisation
-        self._root_key = ec.generate_private_key(ec.SECP256R1())
+        self._root_key: _Key = ec.generate_private_key(ec.SECP256R1())
         self._root = self._issue("certification root", self._root_key.public_key(), None)
         self.root_file = folder / "root.pem"
         self.root_file.write_bytes(_pem(self._root))
-        self.server_files = (
+        self.trusted: Path | None = self.root_file  # roots of the listener's certificate; None: this machine's
+
+    @cached_property
+    def server_files(self) -> tuple[tuple[Path, Path], ...]:
+        """Certificates of the listener and their private keys."""
+        return (
             self._write("server-rsa", HOST, rsa.generate_private_key(65_537, 2048)),
             self._write("server-ec", HOST, ec.generate_private_key(ec.SECP256R1())),
         )
+
+    def issue_with(self, certificate: x509.Certificate, key: _Key) -> None:
+        """From now on stations' certificates come from this authority."""
+        self._root, self._root_key = certificate, key
 
     def new_password(self) -> str:
         """40 hexadecimal digits of 20 random octets (WS-23)."""
@@ -46,7 +58,7 @@ class Credentials:
 
     def client_context(self, identity: str | None = None) -> ssl.SSLContext:
         """A charger's TLS context; with its own certificate for security profile 3."""
-        context = ssl.create_default_context(cafile=str(self.root_file))
+        context = ssl.create_default_context(cafile=None if self.trusted is None else str(self.trusted))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if identity is not None:
             context.load_cert_chain(*self._write(identity, identity, ec.generate_private_key(ec.SECP256R1())))

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import trio
 
+from csmsd.errors import CsmsdError
 from csmsd_certification.case import Case, CaseFailed
-from csmsd_certification.central import CentralSystem, Refused
+from csmsd_certification.central import CentralSystem, NotApplicable, Refused
 from csmsd_certification.charger import OCPP, Charger, Command, Fields
 from csmsd_certification.connection import Connection, Door
 from csmsd_certification.wire import WireLog
@@ -27,10 +28,11 @@ class Execution:
     def __init__(self, case: Case, central: CentralSystem, nursery: trio.Nursery, timeout: float) -> None:
         self.case, self.central, self.timeout = case, central, timeout
         self.log = WireLog()
-        self.identity = f"CERT-{case.id}"
+        self.identity = f"CERT-{case.id}{central.suffix}"
+        self.security_profile = max(case.security_profile, central.lowest_profile)
         self.charger = Charger(self.identity, central.catalogue, self.log, timeout)
         self._password = central.credentials.new_password()
-        self.door = self.door_of(case.security_profile)
+        self.door = self.door_of(self.security_profile)
         self._nursery = nursery
         self._tags = count(1)
 
@@ -43,13 +45,14 @@ class Execution:
             case 1:
                 return Door(self.central.url, self._password)
             case 2:
-                return Door(self.central.tls_url, self._password, credentials.client_context())
+                url = self.central.tls_url if self.central.lowest_profile == 1 else self.central.url
+                return Door(url, self._password, credentials.client_context())
             case _:
                 return Door(self.central.tls_url, None, credentials.client_context(self.identity))
 
     async def provision(self) -> None:
         """Make the station known."""
-        await self.central.put_station(self.identity, self.door.password, self.case.security_profile)
+        await self.central.put_station(self.identity, self.door.password, self.security_profile)
 
     async def connect(self, subprotocols: tuple[str, ...] = (OCPP,)) -> None:
         """Connect, anew if need be."""
@@ -70,7 +73,7 @@ class Execution:
 
     def unknown_tag(self) -> str:
         """A new id tag that the system does not know."""
-        return f"{self.case.id}-{next(self._tags)}"
+        return f"{self.case.id}{self.central.suffix}-{next(self._tags)}"
 
     async def order(self, action: str, fields: Fields | None = None, /, **answer: Any) -> Fields:
         """The operator sends a command, the charger answers, the system takes note: the payload as it arrived.
@@ -96,12 +99,15 @@ class Execution:
 
     async def processed(self, action: str, command_id: str, answer: Fields) -> None:
         """The second half of `order`."""
+        if not self.central.shows_answers:
+            return
         step = f"{action}.conf, as the operator sees it"
+        patience = self.timeout if self.central.patience is None else self.central.patience
         try:
-            with trio.fail_after(self.timeout):
-                outcome = await self.central.outcome(command_id)
+            with trio.fail_after(patience):
+                outcome = await self.central.outcome_of(command_id, _encode(answer))
         except trio.TooSlowError:
-            raise CaseFailed(step, _encode(answer).decode(), f"no outcome within {self.timeout:g} s") from None
+            raise CaseFailed(step, _encode(answer).decode(), f"no outcome within {patience:g} s") from None
         if outcome.state != "answered":
             raise CaseFailed(step, _encode(answer).decode(), f"{outcome.state} {outcome.error}".rstrip())
         if msgspec.json.decode(outcome.result) != answer:
@@ -109,21 +115,25 @@ class Execution:
 
     async def _arrival(self, action: str, command_id: str) -> Command:
         """The command, unless the system knows earlier that it will not come."""
-        found: list[Command | CaseFailed] = []
+        found: list[Command | CaseFailed | NotApplicable | CsmsdError] = []
 
         async def watch(scope: trio.CancelScope) -> None:
-            outcome = await self.central.outcome(command_id)
-            found.append(CaseFailed(f"{action}.req", "to be sent", f"{outcome.state}: {outcome.error}"))
+            try:
+                outcome = await self.central.outcome(command_id)
+                found.append(CaseFailed(f"{action}.req", "to be sent", f"{outcome.state}: {outcome.error}"))
+            except (NotApplicable, CsmsdError) as error:
+                found.append(error)
             scope.cancel()
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch, nursery.cancel_scope)
+            if self.central.tells_early and self.central.shows_answers:
+                nursery.start_soon(watch, nursery.cancel_scope)
             try:
                 found.append(await self.charger.command(action))
             except CaseFailed as failed:
                 found.append(failed)
             nursery.cancel_scope.cancel()
-        if isinstance(found[0], CaseFailed):
+        if isinstance(found[0], Exception):
             raise found[0]
         return found[0]
 

@@ -108,7 +108,7 @@ def _case_table(report: Report) -> tuple[str, Sequence[str], _Rows]:
 def _remark(case: CaseResult) -> str:
     if case.failure is not None:
         return f"{case.failure.step}: expected {case.failure.expected}, got {case.failure.got}"
-    return f"no plugin offers {', '.join(case.lacking)}" if case.lacking else ""
+    return case.reason or (f"no plugin offers {', '.join(case.lacking)}" if case.lacking else "")
 
 
 def _failed(report: Report) -> Iterable[CaseResult]:

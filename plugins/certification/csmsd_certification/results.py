@@ -33,7 +33,8 @@ class CaseResult(msgspec.Struct, frozen=True):
     verdict: Verdict
     seconds: float = 0.0
     failure: Failure | None = None
-    lacking: tuple[str, ...] = ()  # messages that no plugin offers: why it is not applicable
+    lacking: tuple[str, ...] = ()  # messages that the system does not offer
+    reason: str = ""  # why it is not applicable
     messages: tuple[str, ...] = ()  # OCPP names of actions and commands that were on the wire
     measured: tuple[Measured, ...] = ()
     wire: tuple[Line, ...] = ()  # of a failed case

@@ -49,7 +49,7 @@ async def new_password(execution: Execution) -> None:
     await booted(execution)
 
 
-@_case("TC_083", "Upgrade charge point security profile - accepted", "ChangeConfiguration", "Reset")
+@_case("TC_083", "Upgrade charge point security profile - accepted", "ChangeConfiguration", "Reset", raised_to=2)
 async def raise_profile(execution: Execution) -> None:
     """From profile 1 to 2; the old one is closed from then on."""
     await execution.central.raise_profile(execution.identity, 2)

@@ -1,0 +1,60 @@
+"""How far a run is, in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+import click
+
+from csmsd_certification.case import Case
+from csmsd_certification.results import CaseResult
+
+_COLOURS = {"Pass": "green", "Fail": "red", "Not applicable": "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a run tells."""
+
+    begins: Callable[[Case], None]
+    ended: Callable[[CaseResult], None]
+
+
+@contextmanager
+def showing(length: int, *, is_talking: bool, file: TextIO) -> Generator[Shown, None, None]:
+    """A bar; or, where a driver talks with the tester in between, a line for each case that begins or has ended."""
+    if is_talking:
+        yield _lines(length, file)
+        return
+    with click.progressbar(length=length, label="certifying", file=file, show_pos=True) as bar:
+        failed: list[str] = []
+
+        def ended(result: CaseResult) -> None:
+            if result.verdict == "Fail":
+                failed.append(result.id)
+                bar.label = f"certifying, {len(failed)} failed"
+            bar.update(1)
+
+        yield Shown(lambda _case: None, ended)
+
+
+def _lines(length: int, file: TextIO) -> Shown:
+    begun: list[str] = []
+
+    def begins(case: Case) -> None:
+        begun.append(case.id)
+        title = f"{case.id} {case.name} ({len(begun)} of {length})"
+        click.echo(f"\n{click.style(title, bold=True)}", file=file)
+
+    def ended(result: CaseResult) -> None:
+        why = (
+            f": {result.failure.step}: expected {result.failure.expected}, got {result.failure.got}"
+            if result.failure
+            else ""
+        )
+        click.echo(click.style(f"{result.id}: {result.verdict}{why}", fg=_COLOURS[result.verdict]), file=file)
+
+    return Shown(begins, ended)
