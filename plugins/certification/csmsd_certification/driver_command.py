@@ -36,7 +36,7 @@ class CommandOptions(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """What the program prints: one JSON object; what an order has no use for is passed over."""
 
-    error: str = ""  # the order could not be done
+    error: str = ""  # the order could not be done; beside a state: why there is no answer
     not_applicable: str = ""  # the system cannot do that at all
     refused: str = ""  # send: the system does not send this command
     id: str = ""  # send: by which outcome asks for it
@@ -119,7 +119,7 @@ class CommandDriver(DrivenCentralSystem[CommandOptions]):
             if not answer.state:
                 raise DriverFailed(f"{self._command[0]} answered the order outcome without a state")
             if answer.state != "pending":
-                return Outcome(answer.state, msgspec.json.encode(answer.result))
+                return Outcome(answer.state, msgspec.json.encode(answer.result), answer.error)
             await trio.sleep(_POLL)
 
     async def _order(self, order: str, **details: Any) -> Answer:
@@ -134,7 +134,7 @@ class CommandDriver(DrivenCentralSystem[CommandOptions]):
             ) from None
         if answer.not_applicable:
             raise NotApplicable(answer.not_applicable)
-        if answer.error:
+        if answer.error and not answer.state:
             raise DriverFailed(f"{order}: {answer.error}")
         return answer
 

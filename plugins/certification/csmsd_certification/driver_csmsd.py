@@ -67,13 +67,20 @@ class CsmsdDriver(DrivenCentralSystem[CsmsdOptions]):
     async def begin(self) -> None:
         """See DrivenCentralSystem."""
         try:
+            await self._look_around()
+        except BaseException:
+            self._client.close()
+            raise
+
+    async def _look_around(self) -> None:
+        try:
             version = msgspec.json.decode(await self._ask(self._client.get, "/info"), type=_Info).version
             listed = await self._ask(lambda: list(self._client.items("/plugins")))
             await self._may_operate()
         except msgspec.MsgspecError:
-            raise ConfigError(f"what answers at {self._client.url} is no csmsd: see {OPTION} api") from None
+            raise ConfigError(_no_csmsd(self._client.url)) from None
         except ApiError as error:
-            raise self._about_token(error) from error
+            raise self._about(error) from error
         plugins = [msgspec.json.decode(each, type=_PluginStatus) for each in listed]
         infos = [
             PluginInfo(each.name, each.version, tuple(dict.fromkeys((*each.actions, *each.commands))))
@@ -141,19 +148,24 @@ class CsmsdDriver(DrivenCentralSystem[CsmsdOptions]):
             if error.status != _NOT_FOUND:  # nobody is called so
                 raise
 
-    def _about_token(self, error: ApiError) -> CsmsdError:
-        match error.status:
-            case 401:
+    def _about(self, error: ApiError) -> CsmsdError:
+        url = self._client.url
+        match error.kind:
+            case "unauthorized":
                 return ConfigError(
-                    f"the csmsd at {self._client.url} does not accept the token: give {OPTION} token=… or CSMSD_TOKEN"
+                    f"the csmsd at {url} does not accept the token: give {OPTION} token=… or CSMSD_TOKEN"
                 )
-            case 403:
-                return ConfigError(f"the csmsd at {self._client.url} refuses: {error}")
-            case 404:
-                return ConfigError(f"what answers at {self._client.url} is no csmsd: see {OPTION} api")
+            case "forbidden":
+                return ConfigError(f"the csmsd at {url} refuses: {error}")
+            case "":  # csmsd says what kind of problem it has
+                return ConfigError(_no_csmsd(url))
             case _:
                 return error
 
     async def _ask(self, ask: Callable[..., T], *arguments: object) -> T:
         """The client is plain and synchronous."""
         return await trio.to_thread.run_sync(partial(ask, *arguments), abandon_on_cancel=True)
+
+
+def _no_csmsd(url: str) -> str:
+    return f"what answers at {url} is not the management API of a csmsd: see {OPTION} api"

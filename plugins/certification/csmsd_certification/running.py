@@ -34,13 +34,14 @@ async def run_cases(
     room = trio.CapacityLimiter(min(at_once, central.most_at_once or at_once))
 
     async def run(case: Case) -> None:
-        async with room:
-            begins(case)
-            results[case.id] = await run_case(central, case, timeout)
-            progress(results[case.id])
+        begins(case)
+        results[case.id] = await run_case(central, case, timeout)
+        progress(results[case.id])
+        room.release_on_behalf_of(case)
 
     async with trio.open_nursery() as nursery:
-        for case in cases:
+        for case in cases:  # they begin in this order, which trio would not see to
+            await room.acquire_on_behalf_of(case)
             nursery.start_soon(run, case)
     ordered = [results[case.id] for case in cases]
     return draw_up(began_at, trio.current_time() - began, central.info, ordered)

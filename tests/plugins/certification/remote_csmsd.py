@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from csmsd import Config, Host, open_csms
 from csmsd.client import TOKEN_FILE, URL_FILE
-from csmsd.config import Listen
+from csmsd.config import Access, Listen
 from csmsd.env import Env
 from csmsd.hookspecs import hookimpl
 from csmsd.plugin import NoConfig, Plugin
@@ -22,6 +22,7 @@ from csmsd_certification.credentials import HOST, Credentials
 from csmsd_certification.remote import Remote
 from csmsd_web import WebPlugin
 
+AS_DEFAULT = Access()
 PROFILES: tuple[Any, ...] = (
     "core",
     "firmware",
@@ -67,7 +68,9 @@ class RemoteCsmsd:
 
 
 @asynccontextmanager
-async def open_remote_csmsd(folder: Path, *more: type[Plugin[Any]]) -> AsyncGenerator[RemoteCsmsd, None]:
+async def open_remote_csmsd(
+    folder: Path, *more: type[Plugin[Any]], access: Access = AS_DEFAULT
+) -> AsyncGenerator[RemoteCsmsd, None]:
     ca = trustme.CA()
     ca.cert_pem.write_to_path(folder / "ca.pem")
     ca.private_key_pem.write_to_path(folder / "ca.key")
@@ -87,6 +90,7 @@ async def open_remote_csmsd(folder: Path, *more: type[Plugin[Any]]) -> AsyncGene
     config = Config(
         plugins=(*PROFILES, WebPlugin, Authority, *more),
         plugin={"security": {"authority": "external"}},
+        access=access,
         data_dir=folder / "data",
         listen=Listen(
             ocpp="127.0.0.1:0",
