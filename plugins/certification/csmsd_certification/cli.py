@@ -12,6 +12,7 @@ import click
 from csmsd.cli.failure import ExitCode, failures_as_sentences
 from csmsd.cli.logs import set_up_logging
 from csmsd.cli.options import SettingsCommand, takes_settings
+from csmsd.cli.output import printable
 from csmsd.cli.settings import Settings, check_plugins
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ def certify(
         report = trio.run(run)
     for file in files:
         file.write_text(FORMATS[file.suffix](report), encoding="utf-8")
-    click.echo(as_text(report), nl=False)
+        click.echo(f"report: {file}", err=True)
+    headline, *lines = as_text(report).splitlines()
+    click.secho(headline, bold=True, fg="green" if report.has_passed else "red")
+    click.echo("\n".join(map(printable, lines)))
     if not report.has_passed:
         raise click.exceptions.Exit(ExitCode.REFUSED)

@@ -9,6 +9,7 @@ from typing import TextIO
 
 import click
 
+from csmsd.cli.output import printable
 from csmsd_certification.case import Case
 from csmsd_certification.results import CaseResult
 
@@ -29,11 +30,11 @@ def showing(length: int, *, is_talking: bool, file: TextIO) -> Generator[Shown, 
     if is_talking:
         yield _lines(length, file)
         return
-    with click.progressbar(length=length, label="certifying", file=file, show_pos=True) as bar:
+    with click.progressbar(length=length, label="certifying", file=file, show_pos=True, show_eta=False) as bar:
         failed: list[str] = []
 
         def ended(result: CaseResult) -> None:
-            if result.verdict == "Fail":
+            if result.verdict == "Fail" and file.isatty():  # elsewhere each new label would be a new line
                 failed.append(result.id)
                 bar.label = f"certifying, {len(failed)} failed"
             bar.update(1)
@@ -50,11 +51,9 @@ def _lines(length: int, file: TextIO) -> Shown:
         click.echo(f"\n{click.style(title, bold=True)}", file=file)
 
     def ended(result: CaseResult) -> None:
-        why = (
-            f": {result.failure.step}: expected {result.failure.expected}, got {result.failure.got}"
-            if result.failure
-            else ""
-        )
-        click.echo(click.style(f"{result.id}: {result.verdict}{why}", fg=_COLOURS[result.verdict]), file=file)
+        failure = result.failure
+        why = f"{failure.step}: expected {failure.expected}, got {failure.got}" if failure else result.reason
+        line = printable(", ".join(filter(None, [f"{result.id}: {result.verdict}", why])))
+        click.secho(line, file=file, fg=_COLOURS[result.verdict])
 
     return Shown(begins, ended)
