@@ -15,6 +15,7 @@ from csmsd.cli.options import SettingOption
 from csmsd.cli.settings import plugin_keys
 from csmsd.cli.values import toml
 
+DOCUMENTED = ("core", "web", "certification")  # plugins whose commands and keys the page has
 _INTRODUCTION = """\
 # The command line
 
@@ -82,9 +83,15 @@ def _chapters(command: click.Command, parent: click.Context) -> Iterator[str]:
 
 
 def _help_of(command: click.Command) -> str:
-    r"""Its docstring; what stands after click's `\b` keeps its lines."""
+    r"""Its docstring; what stands after click's `\b` keeps its lines, and is code if it is indented."""
     paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
-    return "\n\n".join(part.removeprefix("\b\n") for part in paragraphs)
+    return "\n\n".join(_paragraph(part) for part in paragraphs)
+
+
+def _paragraph(text: str) -> str:
+    if not text.startswith("\b\n  "):
+        return text.removeprefix("\b\n")
+    return "\n".join(f"  {line}" for line in text.splitlines()[1:])
 
 
 def _option_row(option: click.Option) -> str:
@@ -114,4 +121,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    click.echo(manual(("core", "web")), nl=False)
+    click.echo(manual(DOCUMENTED), nl=False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from itertools import count
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeGuard, TypeVar
 
 import msgspec
 
@@ -122,17 +122,21 @@ def load_driver(name: str) -> Driver:
         advice = f"did you mean {near[0]}?" if near else f"installed: {', '.join(sorted(installed)) or 'none'}"
         raise ConfigError(f"--driver: no installed package offers a driver {name}; {advice}")
     try:
-        found = installed[name].load()
+        found: object = installed[name].load()
     except Bug as error:
         raise ConfigError(
             f"--driver: {name} of {_package(installed[name])} cannot be imported: {type(error).__name__}: {error}"
         ) from error
-    if not (isinstance(found, type) and issubclass(found, DrivenCentralSystem)):
+    if not _is_driver(found):
         raise ConfigError(
             f"--driver: {name} of {_package(installed[name])} is no subclass of "
             "csmsd_certification.driver.DrivenCentralSystem"
         )
-    return cast("Driver", found)
+    return found
+
+
+def _is_driver(found: object) -> TypeGuard[Driver]:
+    return isinstance(found, type) and issubclass(found, DrivenCentralSystem)
 
 
 def options_for(name: str, driver: Driver, given: Mapping[str, str]) -> msgspec.Struct:

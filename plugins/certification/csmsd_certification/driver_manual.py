@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+import os
 from collections.abc import Callable
 from itertools import count
 from typing import Annotated, Protocol
@@ -16,6 +16,7 @@ from csmsd_certification.central import NotApplicable, Outcome, Refused
 from csmsd_certification.driver import DrivenCentralSystem, DriverFailed, Target
 from csmsd_core import Tag
 
+_STANDARD_INPUT = 0
 _PROFILES = {
     1: "1 (HTTP Basic, no TLS)",
     2: "2 (HTTP Basic, TLS)",
@@ -53,10 +54,14 @@ class StandardTerminal:
     def ask(self, prompt: str) -> str:
         """See Terminal."""
         click.echo(prompt, err=True, nl=False)
-        line = sys.stdin.readline()
-        if not line:
-            raise EOFError
-        return line.strip()
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            # Not sys.stdin: who waits in there holds a lock that Python needs to end after a Ctrl-C.
+            part = os.read(_STANDARD_INPUT, 1)
+            if not part:
+                raise EOFError
+            line += part
+        return line.decode(errors="replace").strip()
 
 
 class ManualDriver(DrivenCentralSystem[ManualOptions]):

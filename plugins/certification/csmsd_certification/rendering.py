@@ -102,7 +102,7 @@ def _tables(report: Report) -> Iterator[tuple[str, Sequence[str], _Rows]]:
         (each.name, each.version, ", ".join(f"{name} ({uses})" for name, uses in each.messages) or "-")
         for each in report.plugins
     ]
-    yield "Plugins", ("plugin", "version", "exercised (in so many cases)"), plugins
+    yield "Messages", ("offered by", "version", "exercised (in so many cases)"), plugins
 
 
 def _verdict(report: Report) -> str:

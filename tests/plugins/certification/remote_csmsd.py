@@ -13,15 +13,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from csmsd import Config, Host, open_csms
+from csmsd.cli.settings import check_plugins, load_settings
 from csmsd.client import TOKEN_FILE, URL_FILE
 from csmsd.config import Access, Listen
 from csmsd.env import Env
 from csmsd.hookspecs import hookimpl
 from csmsd.plugin import NoConfig, Plugin
+from csmsd_certification.cases import select
 from csmsd_certification.credentials import HOST, Credentials
-from csmsd_certification.remote import Remote
+from csmsd_certification.remote import Remote, open_remote
+from csmsd_certification.results import Report
+from csmsd_certification.running import run_cases
 from csmsd_web import WebPlugin
 
+PATIENCE = 20.0
+NOWHERE = "ws://127.0.0.1:9/ocpp"  # no central system
+PLUGINS = [loaded.type for loaded in check_plugins(load_settings(None, {}))]
 AS_DEFAULT = Access()
 PROFILES: tuple[Any, ...] = (
     "core",
@@ -104,3 +111,16 @@ async def open_remote_csmsd(
     async with open_csms(config) as host:
         plain, secure = (next(url for url in host.ocpp_urls if url.startswith(scheme)) for scheme in ("ws:", "wss:"))
         yield RemoteCsmsd(host, folder, plain, secure.replace("127.0.0.1", HOST))
+
+
+async def certify(remote: Remote, *ids: str, timeout: float = PATIENCE) -> Report:
+    async with open_remote(remote, PLUGINS, timeout) as central:
+        return await run_cases(central, select(ids), timeout=timeout, at_once=8)
+
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {case.id: case.verdict for case in report.cases}
+
+
+def reasons(report: Report) -> dict[str, str]:
+    return {case.id: case.reason for case in report.cases if case.verdict == "Not applicable"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -83,6 +84,38 @@ def test_markdown_lists_all_cases_in_tables_that_hold_together() -> None:
     text = as_markdown(report_of(PASSED, FAILED, MISSING))
     assert "| TC_054 | Trigger | Remote Trigger | Not applicable | no plugin offers TriggerMessage |" in text
     assert "Hard \\| soft" in text
+
+
+def test_the_abstract_begins_with_what_came_out() -> None:
+    report = report_of(PASSED, FAILED, MISSING)
+    lead = f"{SYSTEM.name} {SYSTEM.version}: 1 of 3 cases passed, 1 failed, 1 not applicable."
+    for form in (as_text, as_markdown, as_html):
+        assert lead in form(report)
+    assert as_text(report_of(PASSED)).splitlines()[2].endswith(": 1 of 1 cases passed.")
+
+
+def test_text_tells_once_why_cases_do_not_count() -> None:
+    other = msgspec.structs.replace(MISSING, id="TC_055", reason="no plugin offers TriggerMessage")
+    text = as_text(report_of(PASSED, MISSING, other))
+    assert re.search(r"no plugin offers TriggerMessage +TC_054, TC_055$", text, re.MULTILINE)
+    assert "Not applicable\n" not in as_text(report_of(PASSED)), "no table of nothing"
+
+
+def test_lines_for_the_terminal_are_not_endless() -> None:
+    long = tuple(f"Message{number:03}" for number in range(50))
+    system = msgspec.structs.replace(SYSTEM, plugins=(PluginInfo("core", "1.0", long),))
+    case = msgspec.structs.replace(PASSED, messages=long)
+    text = as_text(draw_up(datetime(2026, 1, 1, tzinfo=UTC), 3.0, system, [case]))
+    assert max(map(len, text.splitlines())) < 120
+    assert text.count("Message0") == 50
+
+
+def test_each_failed_case_of_the_page_leads_to_its_wire() -> None:
+    page = as_html(report_of(PASSED, FAILED, MISSING))
+    assert '<a href="#TC_013">TC_013</a>' in page
+    assert '<pre id="TC_013">' in page
+    assert '<span class="fail">FAIL</span>' in page
+    assert "What failed" not in as_html(report_of(PASSED))
 
 
 def test_html_is_one_page_in_which_nothing_of_the_wire_is_markup() -> None:

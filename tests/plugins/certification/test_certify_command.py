@@ -1,0 +1,103 @@
+"""`csmsd certify --url` as a tester types it, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+
+from csmsd_certification.results import Report
+from tests.plugins.certification.remote_csmsd import RemoteCsmsd, open_remote_csmsd
+
+
+async def csmsd_certify(
+    folder: Path, *arguments: str, typed: str = "", environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "csmsd", "certify", *arguments]
+    run = partial(trio.run_process, command, cwd=folder, stdin=typed.encode(), check=False, env=environ)
+    return await run(capture_stdout=True, capture_stderr=True)
+
+
+def tls_of(csmsd: RemoteCsmsd) -> list[str]:
+    ca, key = str(csmsd.folder / "ca.pem"), str(csmsd.folder / "ca.key")
+    return ["--tls-url", csmsd.tls_url, "--tls-roots", ca, "--station-ca", ca, "--station-ca-key", key]
+
+
+async def test_another_csmsd_is_certified_and_named_in_every_report(tmp_path: Path) -> None:
+    folder = tmp_path / "tester"
+    folder.mkdir()
+    cases = [part for case in ("TC_013", "TC_074", "TC_083") for part in ("--case", case)]
+    async with open_remote_csmsd(tmp_path) as csmsd:
+        access = {"CSMSD_URL": csmsd.api, "CSMSD_TOKEN": csmsd.token}
+        files = ["--report", "report.json", "--report", "report.html"]
+        done = await csmsd_certify(folder, "--url", csmsd.url, *tls_of(csmsd), *cases, *files, environ=access)
+        place, api = csmsd.url, csmsd.api
+    text = done.stdout.decode()
+    assert done.returncode == 0, done.stderr.decode()
+    assert text.splitlines()[0] == "OCPP 1.6 compliancy test of a central system: PASS"
+    assert "3 of 3 cases passed." in text
+    report = msgspec.json.decode((folder / "report.json").read_bytes(), type=Report)
+    assert {case.verdict for case in report.cases} == {"Pass"}
+    page = (folder / "report.html").read_text()
+    for shown in (place, f"csmsd, by the management API at {api}"):
+        assert shown in text
+        assert shown in page
+    assert "report: report.html" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (("--tls-url", "wss://x"), 2, "--tls-url is about another central system: give its --url, too"),
+        (("--driver-option", "a=b"), 2, "--driver-option is about another central system: give its --url, too"),
+        (("--url", "ws://127.0.0.1:9", "--driver", "comand"), 2, "offers a driver comand; did you mean command?"),
+        (("--url", "ws://127.0.0.1:9", "--driver", "command"), 2, "the driver command needs --driver-option program=…"),
+        (("--url", "nonsense"), 2, "nonsense is no URL for stations"),
+        (("--url", "ws://127.0.0.1:9", "--driver-option", "api=http://127.0.0.1:9"), 5, "no csmsd answers at"),
+    ],
+)
+async def test_what_cannot_be_done_is_one_sentence(
+    arguments: tuple[str, ...], code: int, complaint: str, tmp_path: Path
+) -> None:
+    done = await csmsd_certify(tmp_path, *arguments)
+    said = done.stderr.decode()
+    assert (done.returncode, complaint in said) == (code, True), said
+    assert "Traceback" not in said
+
+
+async def test_a_central_system_that_nobody_answers_at_fails_each_case(tmp_path: Path) -> None:
+    url = ("--url", "ws://127.0.0.1:9/ocpp", "--driver", "command", "--driver-option", "program=echo {}")
+    done = await csmsd_certify(tmp_path, *url, "--case", "TC_061", "--case", "TC_013")
+    assert done.returncode == 1
+    assert "central system: 0 of 2 cases passed, 2 failed." in done.stdout.decode()
+    assert "no connection: " in done.stdout.decode()
+
+
+async def test_a_tester_at_the_terminal_is_told_what_to_do_and_which_case_it_is_for(tmp_path: Path) -> None:
+    manual = ("--driver", "manual", "--driver-option", "name=SteVe", "--case", "TC_061", "--case", "TC_086")
+    done = await csmsd_certify(tmp_path, "--url", "ws://127.0.0.1:9/ocpp", *manual, typed="later\nN\nno cache\n")
+    said = done.stderr.decode()
+    assert done.returncode == 1, "nothing was tested"
+    for line in (
+        "TC_061 Clear authorization data in authorization cache (1 of 2)",
+        "Make the station CERT-TC_061 known: password ",
+        "It will connect to ws://127.0.0.1:9/ocpp/CERT-TC_061",
+        "TC_061: Not applicable, no cache",
+        "TC_086 TLS - server-side certificate (2 of 2)",
+        "TC_086: Not applicable, no TLS URL is given",
+    ):
+        assert line in said, said
+    assert said.count("[Enter = done, n = not possible] > ") == 2, "'later' is no answer"
+    assert "SteVe: 0 of 2 cases passed, 2 not applicable." in done.stdout.decode()
+
+
+async def test_a_tester_who_leaves_is_missed(tmp_path: Path) -> None:
+    done = await csmsd_certify(tmp_path, "--url", "ws://127.0.0.1:9/ocpp", "--driver", "manual", "--case", "TC_061")
+    assert done.returncode == 1
+    assert "nobody is at the terminal any more: standard input has ended" in done.stdout.decode()
