@@ -55,14 +55,14 @@ def certify(
     Without --url it starts a csmsd of its own, on free ports and in a temporary folder, so nothing of yours is touched.
     With --url it needs a driver, which works that system's controls: csmsd by its management API (api, token,
     data_dir), command by a program of yours (program, timeout), manual by asking you (name, version, lacks). The exit
-    code is 1 if a case failed.
+    code is 1 if a case failed. Ctrl-C ends the run, with a report of what was done.
     """
     import msgspec
     import trio
 
     from csmsd_certification.cases import select
     from csmsd_certification.local import open_local
-    from csmsd_certification.progress import showing
+    from csmsd_certification.progress import showing, stopped_by_interrupt
     from csmsd_certification.remote import Remote, open_remote
     from csmsd_certification.rendering import FORMATS, as_text
     from csmsd_certification.results import Report
@@ -82,16 +82,24 @@ def certify(
         return open_remote(Remote(**given), plugins, timeout) if given else open_local(config)
 
     async def run() -> Report:
-        async with opened() as central:
+        async with opened() as central, stopped_by_interrupt() as scope:
             with showing(len(cases), is_talking=central.most_at_once == 1, file=sys.stderr) as shown:
                 return await run_cases(
-                    central, cases, timeout=timeout, at_once=at_once, begins=shown.begins, progress=shown.ended
+                    central,
+                    cases,
+                    timeout=timeout,
+                    at_once=at_once,
+                    begins=shown.begins,
+                    progress=shown.ended,
+                    scope=scope,
                 )
 
     with failures_as_sentences():
         cases = select(ids)
         plugins = [loaded.type for loaded in check_plugins(settings)]
         report = trio.run(run)
+    if report.not_run:
+        click.echo(err=True)  # below the ^C
     for file in files:
         file.write_text(FORMATS[file.suffix](report), encoding="utf-8")
         click.echo(f"report: {file}", err=True)

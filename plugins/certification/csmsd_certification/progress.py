@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+import signal
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
 import click
+import trio
 
 from csmsd.cli.output import printable
 from csmsd_certification.case import Case
@@ -40,6 +42,24 @@ def showing(length: int, *, is_talking: bool, file: TextIO) -> Generator[Shown, 
             bar.update(1)
 
         yield Shown(lambda _case: None, ended)
+
+
+@asynccontextmanager
+async def stopped_by_interrupt() -> AsyncGenerator[trio.CancelScope, None]:
+    """A scope that the first Ctrl-C cancels; the second is Python's own."""
+    scope = trio.CancelScope()
+
+    async def wait(task_status: trio.TaskStatus[None]) -> None:
+        with trio.open_signal_receiver(signal.SIGINT) as signals:
+            task_status.started()
+            async for _ in signals:
+                scope.cancel()
+                return
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(wait)
+        yield scope
+        nursery.cancel_scope.cancel()
 
 
 def _lines(length: int, file: TextIO) -> Shown:

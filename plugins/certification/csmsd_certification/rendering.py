@@ -114,8 +114,10 @@ def _lead(report: Report) -> str:
     passed, failed, aside = (verdicts.count(verdict) for verdict in ("Pass", "Fail", "Not applicable"))
     more = [f"{failed} failed"] if failed else []
     more += [f"{aside} not applicable"] if aside else []
+    more += [f"{len(report.not_run)} not run"] if report.not_run else []
     name = f"{report.system.name} {report.system.version}".rstrip()
-    return f"{name}: {', '.join([f'{passed} of {len(verdicts)} cases passed', *more])}."
+    count = len(verdicts) + len(report.not_run)
+    return f"{name}: {', '.join([f'{passed} of {count} cases passed', *more])}."
 
 
 def _reasons(report: Report) -> Iterator[tuple[str, Sequence[str], _Rows]]:

@@ -85,15 +85,20 @@ class Report(msgspec.Struct, frozen=True):
     response_times: tuple[ResponseTime, ...]
     plugins: tuple[Exercised, ...]
     cases: tuple[CaseResult, ...]
+    not_run: tuple[str, ...] = ()  # cases that were wanted, too, when the run was stopped
 
     @property
     def has_passed(self) -> bool:
-        """Nothing failed, and something passed."""
+        """Nothing failed or was left out, and something passed."""
+        if self.not_run:
+            return False
         verdicts = [each.verdict for each in self.functionalities] + [each.verdict for each in self.response_times]
         return "Fail" not in verdicts and "Pass" in verdicts
 
 
-def draw_up(began_at: datetime, seconds: float, system: SystemInfo, cases: Sequence[CaseResult]) -> Report:
+def draw_up(
+    began_at: datetime, seconds: float, system: SystemInfo, cases: Sequence[CaseResult], not_run: Sequence[str] = ()
+) -> Report:
     """The report of a run."""
     measured = [each for case in cases for each in case.measured]
     names: list[Functionality] = list(dict.fromkeys([case.functionality for case in cases]))
@@ -119,6 +124,7 @@ def draw_up(began_at: datetime, seconds: float, system: SystemInfo, cases: Seque
             for plugin in system.plugins
         ),
         tuple(cases),
+        tuple(not_run),
     )
 
 

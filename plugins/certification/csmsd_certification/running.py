@@ -27,8 +27,12 @@ async def run_cases(
     at_once: int,
     begins: Beginning = lambda _case: None,
     progress: Progress = lambda _result: None,
+    scope: trio.CancelScope | None = None,
 ) -> Report:
-    """The report; a step may take `timeout` seconds, `at_once` cases run at the same time, or as many as it bears."""
+    """The report; a step may take `timeout` seconds, `at_once` cases run at the same time, or as many as it bears.
+
+    Who cancels `scope` gets a report of those that have ended by then.
+    """
     began_at, began = datetime.now(UTC), trio.current_time()
     results: dict[str, CaseResult] = {}
     room = trio.CapacityLimiter(min(at_once, central.most_at_once or at_once))
@@ -39,12 +43,14 @@ async def run_cases(
         progress(results[case.id])
         room.release_on_behalf_of(case)
 
-    async with trio.open_nursery() as nursery:
-        for case in cases:  # they begin in this order, which trio would not see to
-            await room.acquire_on_behalf_of(case)
-            nursery.start_soon(run, case)
-    ordered = [results[case.id] for case in cases]
-    return draw_up(began_at, trio.current_time() - began, central.info, ordered)
+    with scope or trio.CancelScope():
+        async with trio.open_nursery() as nursery:
+            for case in cases:  # they begin in this order, which trio would not see to
+                await room.acquire_on_behalf_of(case)
+                nursery.start_soon(run, case)
+    ordered = [results[case.id] for case in cases if case.id in results]
+    left = [case.id for case in cases if case.id not in results]
+    return draw_up(began_at, trio.current_time() - began, central.info, ordered, left)
 
 
 async def run_case(central: CentralSystem, case: Case, timeout: float) -> CaseResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import pytest
 import trio
 
 from csmsd_certification.results import Report
-from tests.plugins.certification.remote_csmsd import RemoteCsmsd, open_remote_csmsd
+from tests.plugins.certification.remote_csmsd import PATIENCE, RemoteCsmsd, open_remote_csmsd
 
 
 async def csmsd_certify(
@@ -101,3 +102,25 @@ async def test_a_tester_who_leaves_is_missed(tmp_path: Path) -> None:
     done = await csmsd_certify(tmp_path, "--url", "ws://127.0.0.1:9/ocpp", "--driver", "manual", "--case", "TC_061")
     assert done.returncode == 1
     assert "nobody is at the terminal any more: standard input has ended" in done.stdout.decode()
+
+
+async def test_who_interrupts_gets_a_report_of_what_was_done(tmp_path: Path) -> None:
+    manual = ("--url", "ws://127.0.0.1:9/ocpp", "--driver", "manual", "--case", "TC_061", "--case", "TC_013")
+    command = [sys.executable, "-m", "csmsd", "certify", *manual, "--report", "report.json"]
+    pipe = subprocess.PIPE
+    process = await trio.lowlevel.open_process(command, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said = b""
+    with trio.fail_after(PATIENCE):
+        async with process.stdin, process.stdout, process.stderr:
+            await process.stdin.send_all(b"n\nno cache\n")
+            while b"CERT-TC_013 known" not in said:
+                said += await process.stderr.receive_some()
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 1
+            text = b"".join([part async for part in process.stdout]).decode()
+    assert "central system: 0 of 2 cases passed, 1 not applicable, 1 not run." in text
+    report = msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=Report)
+    assert ([case.id for case in report.cases], report.not_run) == (["TC_061"], ("TC_013",))

@@ -14,7 +14,7 @@ import trio
 
 from csmsd.config import Access
 from csmsd.errors import CsmsdError
-from csmsd_certification.central import Outcome
+from csmsd_certification.central import NotApplicable, Outcome
 from csmsd_certification.driver import DriverFailed
 from csmsd_certification.remote import Remote, open_remote
 from csmsd_certification.rendering import as_text
@@ -176,3 +176,18 @@ async def test_a_system_that_does_not_show_answers_is_certified_without_them(tmp
         report = await certify(csmsd.remote("command", f"program=sh {blind}"), "TC_013", "TC_026")
     assert set(verdicts(report).values()) == {"Pass"}, as_text(report)
     assert ("Stations' answers", "not visible to the driver, so not compared") in report.system.configuration
+
+
+README = Path(__file__).parents[3] / "plugins/certification/README.md"
+
+
+async def test_the_program_in_the_readme_does_what_is_said_of_it(tmp_path: Path) -> None:
+    (found,) = re.findall(r"```python\n(import json, sys\n.*?)```", README.read_text(), re.DOTALL)
+    script = tmp_path / "steve.py"
+    script.write_text(found)
+    async with open_remote(by_program(program(script)), PLUGINS, PATIENCE) as central:
+        assert (central.info.name, central.info.version) == ("SteVe", "3.7.1")
+        assert central.lacks(["SignCertificate", "Reset"]) == ["SignCertificate"]
+        await central.put_station("CERT-1", "secret", 1)
+        with pytest.raises(NotApplicable, match="this script has not learnt that"):
+            await central.send("CERT-1", "Reset", b"{}")

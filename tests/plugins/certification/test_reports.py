@@ -94,6 +94,12 @@ def test_the_abstract_begins_with_what_came_out() -> None:
     assert as_text(report_of(PASSED)).splitlines()[2].endswith(": 1 of 1 cases passed.")
 
 
+def test_a_run_that_was_stopped_has_not_passed() -> None:
+    report = draw_up(datetime(2026, 1, 1, tzinfo=UTC), 3.0, SYSTEM, [PASSED], ["TC_013", "TC_014"])
+    assert not report.has_passed
+    assert ": 1 of 3 cases passed, 2 not run." in as_text(report)
+
+
 def test_text_tells_once_why_cases_do_not_count() -> None:
     other = msgspec.structs.replace(MISSING, id="TC_055", reason="no plugin offers TriggerMessage")
     text = as_text(report_of(PASSED, MISSING, other))
