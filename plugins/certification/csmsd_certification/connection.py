@@ -32,10 +32,15 @@ class Door:
         """The path of one station."""
         return f"{urlsplit(self.url).path.rstrip('/')}/{quote(identity, safe='')}"
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port; the URL may leave the port to its scheme."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
+
     async def open_stream(self) -> trio.abc.Stream:
         """TCP, with TLS if there is a context."""
-        parts = urlsplit(self.url)
-        host, port = parts.hostname or "", parts.port or (80 if self.tls is None else 443)
+        host, port = self.address
         stream = await trio.open_tcp_stream(host, port)
         if self.tls is None:
             return stream

@@ -78,6 +78,15 @@ async def test_a_central_system_that_nobody_answers_at_fails_each_case(tmp_path:
     assert done.returncode == 1
     assert "central system: 0 of 2 cases passed, 2 failed." in done.stdout.decode()
     assert "no connection: " in done.stdout.decode()
+    assert done.stderr.decode().count("certifying") == 1, "a bar that does not move is shown once"
+
+
+async def test_what_the_system_calls_itself_does_not_reach_the_terminal_as_control_characters(tmp_path: Path) -> None:
+    program = """program=echo '{"name": "\\\\u001b[2JX", "lacks": ["ClearCache"]}'"""
+    url = ("--url", "ws://127.0.0.1:9/ocpp", "--driver", "command", "--driver-option", program)
+    done = await csmsd_certify(tmp_path, *url, "--case", "TC_061")
+    assert b"[2JX does not offer ClearCache" in done.stdout, done.stderr.decode()
+    assert b"\x1b" not in done.stdout
 
 
 async def test_a_tester_at_the_terminal_is_told_what_to_do_and_which_case_it_is_for(tmp_path: Path) -> None:

@@ -15,18 +15,28 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from csmsd import Config
 from csmsd.client import ApiClient
+from csmsd.env import Env
 from csmsd.errors import ConfigError, CsmsdError
 from csmsd.hookspecs import hookimpl
 from csmsd.plugin import NoConfig, Plugin
 from csmsd.station import Arrival, Station
 from csmsd_certification.cases import select
+from csmsd_certification.catalogue import Catalogue
+from csmsd_certification.central import Outcome
+from csmsd_certification.connection import Door
+from csmsd_certification.credentials import Credentials
+from csmsd_certification.driver import DriverFailed, Target
+from csmsd_certification.driver_manual import ManualDriver, ManualOptions
+from csmsd_certification.local import open_local
 from csmsd_certification.remote import Remote, open_remote
 from csmsd_certification.rendering import as_text
 from csmsd_certification.results import Failure
 from csmsd_certification.running import run_cases
 from csmsd_core import Authorize, AuthorizeResponse
 from csmsd_core.messages import IdTagInfo
+from tests.plugins.certification.broken import Tampering, dropped
 from tests.plugins.certification.remote_csmsd import (
     NOWHERE,
     PATIENCE,
@@ -177,6 +187,45 @@ async def test_an_api_that_goes_away_fails_the_case_with_its_reason(tmp_path: Pa
     assert failure is not None
     assert failure.step == "what drives the system"
     assert failure.got.startswith(f"no csmsd answers at {api}")
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("ws://csms.example/ocpp", ("csms.example", 80)),
+        ("wss://csms.example/ocpp", ("csms.example", 443)),
+        ("wss://[::1]:8443/ocpp", ("::1", 8443)),
+    ],
+)
+def test_a_url_may_leave_the_port_to_its_scheme(url: str, address: tuple[str, int]) -> None:
+    assert Door(url).address == address
+
+
+async def test_a_driver_that_fails_while_a_command_is_on_its_way_fails_the_case_at_once() -> None:
+    class Lost(Tampering):
+        async def outcome(self, command_id: str) -> Outcome:
+            raise DriverFailed("the line is dead")
+
+    async with open_local(Config(plugins=("core",))) as central:
+        lost = Lost(central, {("TC_061", "ClearCache"): dropped})
+        report = await run_cases(lost, select(["TC_061"]), timeout=PATIENCE, at_once=1)
+    assert report.cases[0].failure == Failure("what drives the system", "its work done", "the line is dead")
+    assert report.seconds < PATIENCE / 2
+
+
+def test_numbers_and_names_of_one_run_are_not_those_of_another(tmp_path: Path) -> None:
+    class Nothing(ManualDriver):
+        keeps_names = False
+
+    def at(run: int) -> Nothing:
+        credentials = Credentials(tmp_path, Env(), "csmsd")
+        return Nothing(Target(NOWHERE, "", credentials, Catalogue({}, {}), run, 1.0), ManualOptions())
+
+    one, other = at(1_800_000_000), at(1_800_000_001)
+    assert [int(each.suffix.removeprefix("-"), 36) for each in (one, other)] == [1_800_000_000, 1_800_000_001]
+    numbers = [one.new_id() for _ in range(100)]
+    assert set(numbers).isdisjoint(other.new_id() for _ in range(100))
+    assert max(at(1_800_999_999).new_id() for _ in range(100)) < 2**31, "what OCPP's integers are stored in"
 
 
 # -- finding drivers ---------------------------------------------------------------------------------------------------
