@@ -82,7 +82,7 @@ async def test_a_central_system_that_nobody_answers_at_fails_each_case(tmp_path:
 
 
 async def test_what_the_system_calls_itself_does_not_reach_the_terminal_as_control_characters(tmp_path: Path) -> None:
-    program = """program=echo '{"name": "\\\\u001b[2JX", "lacks": ["ClearCache"]}'"""
+    program = """program=echo '{"name": "\\u001b[2JX", "lacks": ["ClearCache"]}'"""
     url = ("--url", "ws://127.0.0.1:9/ocpp", "--driver", "command", "--driver-option", program)
     done = await csmsd_certify(tmp_path, *url, "--case", "TC_061")
     assert b"[2JX does not offer ClearCache" in done.stdout, done.stderr.decode()

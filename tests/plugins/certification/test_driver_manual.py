@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from csmsd_certification.cases import CASES
 from csmsd_certification.rendering import as_text
 from csmsd_certification.results import Report
 from tests.plugins.certification.remote_csmsd import (
+    PATIENCE,
     RemoteCsmsd,
     certify,
     open_remote_csmsd,
@@ -23,8 +25,9 @@ from tests.plugins.certification.remote_csmsd import (
 class Operator:
     """At the terminal: reads what is to be done, does it by the management API, and presses Enter."""
 
-    def __init__(self, csmsd: RemoteCsmsd, typed: Mapping[str, str]) -> None:
+    def __init__(self, csmsd: RemoteCsmsd, typed: Mapping[str, str], slowness: float) -> None:
         self._client, self._typed, self._text = ApiClient(csmsd.api, csmsd.token), dict(typed), ""
+        self._slowness = slowness
         self.shown: list[str] = []
 
     def show(self, text: str) -> None:
@@ -38,7 +41,12 @@ class Operator:
                 if answer == "EOF":
                     raise EOFError
                 return answer
-        self._do(self._text)
+        if asked is self._text:
+            self._do(asked)
+        elif "Does the system show that?" in prompt:
+            time.sleep(self._slowness)
+        else:
+            raise AssertionError(f"nobody should be asked this now: {prompt}")
         return ""
 
     def _do(self, text: str) -> None:
@@ -64,11 +72,13 @@ class Operator:
 
 @pytest.fixture
 def by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[tuple[Report, list[str]]]]:
-    async def run(*ids: str, **typed: str) -> tuple[Report, list[str]]:
+    async def run(*ids: str, slowness: float = 0, timeout: float = PATIENCE, **typed: str) -> tuple[Report, list[str]]:
         async with open_remote_csmsd(tmp_path) as csmsd:
-            tester = Operator(csmsd, {start.replace("_", " "): answer for start, answer in typed.items()})
+            tester = Operator(csmsd, {start.replace("_", " "): answer for start, answer in typed.items()}, slowness)
             monkeypatch.setattr("csmsd_certification.driver_manual.StandardTerminal", lambda: tester)
-            report = await certify(csmsd.remote("manual", "name=SteVe", "version=3.7", "lacks=ReserveNow"), *ids)
+            report = await certify(
+                csmsd.remote("manual", "name=SteVe", "version=3.7", "lacks=ReserveNow"), *ids, timeout=timeout
+            )
             tester.close()
         return report, tester.shown
 
@@ -105,3 +115,8 @@ async def test_what_the_tester_types_decides(by_hand: Manual, typed: dict[str, s
     (case,) = report.cases
     assert case.verdict == verdict, as_text(report)
     assert why == (case.failure.got if case.failure else case.reason)
+
+
+async def test_a_tester_may_take_longer_than_a_step(by_hand: Manual) -> None:
+    report, _ = await by_hand("TC_026", slowness=2.5, timeout=2.0)
+    assert report.has_passed, as_text(report)
