@@ -53,9 +53,10 @@ def certify(
       csmsd certify --url ws://csms.example:8887/ocpp --driver-option api=http://csms.example:8080
 
     Without --url it starts a csmsd of its own, on free ports and in a temporary folder, so nothing of yours is touched.
-    With --url it needs a driver, which works that system's controls: csmsd by its management API (api, token,
-    data_dir), command by a program of yours (program, timeout), manual by asking you (name, version, lacks). The exit
-    code is 1 if a case failed. Ctrl-C ends the run, with a report of what was done.
+    With --url it needs a driver, which works that system's controls: csmsd by its management API (options api and
+    token; else it is looked for on this machine), command by a program of yours (program, timeout), manual by asking
+    you (name, version, lacks). Ctrl-C ends the run, with a report of what was done. The exit code is
+    1 if a case failed.
     """
     import msgspec
     import trio
@@ -79,7 +80,7 @@ def certify(
     set_up_logging(msgspec.structs.replace(config, log_level="error"))
 
     def opened() -> AbstractAsyncContextManager[CentralSystem]:
-        return open_remote(Remote(**given), plugins, timeout) if given else open_local(config)
+        return open_remote(Remote(**given, data_dir=config.data_dir), plugins, timeout) if given else open_local(config)
 
     async def run() -> Report:
         async with opened() as central, stopped_by_interrupt() as scope:

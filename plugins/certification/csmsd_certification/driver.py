@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeGuard, TypeVar
 
 import msgspec
@@ -50,6 +51,7 @@ class Target:
     catalogue: Catalogue  # the messages that can be checked
     run: int  # a number that no other run has, seconds since 1970
     timeout: float  # seconds for each step of a case
+    data_dir: Path = Path("data")  # as configured: of a csmsd on this machine
 
 
 class DrivenCentralSystem(CentralSystem, Generic[Options]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -27,7 +26,6 @@ class CsmsdOptions(msgspec.Struct, frozen=True):
 
     api: Annotated[str, "URL of its management API. [CSMSD_URL, else as it left word in data_dir]"] = ""
     token: Annotated[str, "An API token that may operate. [CSMSD_TOKEN, else the one in data_dir]"] = ""
-    data_dir: Annotated[Path, "Its data_dir, on the same machine."] = Path("data")
 
 
 class _Id(msgspec.Struct, frozen=True):
@@ -61,7 +59,7 @@ class CsmsdDriver(DrivenCentralSystem[CsmsdOptions]):
 
     def __init__(self, target: Target, options: CsmsdOptions) -> None:
         super().__init__(target, options)
-        self._client = find_server(options.data_dir, url=options.api, token=options.token)
+        self._client = find_server(target.data_dir, url=options.api, token=options.token)
         self._made: list[str] = []  # paths
 
     async def begin(self) -> None:

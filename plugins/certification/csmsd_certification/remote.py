@@ -36,6 +36,7 @@ class Remote(msgspec.Struct, frozen=True):
     organisation: str = "csmsd"
     driver: str = "csmsd"
     driver_options: tuple[str, ...] = ()  # KEY=VALUE
+    data_dir: Path = Path("data")
 
 
 @asynccontextmanager
@@ -56,6 +57,7 @@ async def open_remote(
             catalogue=Catalogue.of(plugins),
             run=int(Env().now().timestamp()),
             timeout=timeout,
+            data_dir=remote.data_dir,
         )
         central = driver(target, options)
         await central.begin()

@@ -30,6 +30,18 @@ def tls_of(csmsd: RemoteCsmsd) -> list[str]:
     return ["--tls-url", csmsd.tls_url, "--tls-roots", ca, "--station-ca", ca, "--station-ca-key", key]
 
 
+async def test_a_csmsd_on_this_machine_is_found_by_what_it_has_left_in_its_data_dir(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    async with open_remote_csmsd(tmp_path) as csmsd:
+        url = ("--url", csmsd.url, "--case", "TC_061")
+        done = await csmsd_certify(tmp_path, *url)
+        assert done.returncode == 0, done.stderr.decode()
+        (elsewhere / "csmsd.toml").write_text('data_dir = "../data"')
+        done = await csmsd_certify(elsewhere, *url)
+        assert done.returncode == 0, done.stderr.decode()
+
+
 async def test_another_csmsd_is_certified_and_named_in_every_report(tmp_path: Path) -> None:
     folder = tmp_path / "tester"
     folder.mkdir()
