@@ -129,6 +129,10 @@ class Commands(ABC):
         """Every command of the enabled plugins, by OCPP name."""
 
     @abstractmethod
+    def get(self, action: str) -> AnyCommand:
+        """One of them; UnknownCommand, which names the plugin to enable if that is known."""
+
+    @abstractmethod
     async def submit(
         self, station_id: str, action: str, payload: bytes, *, actor: str, command_id: str | None = None
     ) -> CommandRecord:

@@ -143,8 +143,10 @@ class CommandDesk(Commands):
         env: Env,
         nursery: trio.Nursery,
         known: Callable[[], Mapping[str, AnyCommand]],
+        offering: Callable[[str], str | None],
     ) -> None:
         self._store, self._stations, self._env, self._nursery, self._known = store, stations, env, nursery, known
+        self._offering = offering  # the plugin that would offer a command, were it enabled
         self._running: dict[str, trio.Event] = {}
         self._storing: Counter[str] = Counter()  # submissions on their way to the database
 
@@ -157,13 +159,20 @@ class CommandDesk(Commands):
         """See Commands."""
         return self._known()
 
+    def get(self, action: str) -> AnyCommand:
+        """See Commands."""
+        command = self.known.get(action)
+        if command is None:
+            plugin = self._offering(action)
+            advice = f": enable the plugin {plugin}" if plugin else ""
+            raise UnknownCommand(f"no enabled plugin offers a command {action}{advice}")
+        return command
+
     async def submit(
         self, station_id: str, action: str, payload: bytes, *, actor: str, command_id: str | None = None
     ) -> CommandRecord:
         """See Commands."""
-        command = self.known.get(action)
-        if command is None:
-            raise UnknownCommand(f"no enabled plugin offers a command {action}")
+        command = self.get(action)
         self._stations.record(station_id)
         request, _ = command.decode(payload or b"{}")
         shown = msgspec.Raw(command.redact_request(encode_payload(request)))

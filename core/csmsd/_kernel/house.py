@@ -103,7 +103,7 @@ class House(Host):
             load_plugin,
         )
         self.commands = self.desk = CommandDesk(
-            store, self.stations, env, nursery, lambda: self.plugin_set.tables.commands
+            store, self.stations, env, nursery, lambda: self.plugin_set.tables.commands, self.plugin_set.offering
         )
         self.recorder = Recorder(journal, self.events, self.hooks)
         self.dispatcher = Dispatcher(

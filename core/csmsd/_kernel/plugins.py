@@ -13,6 +13,7 @@ import trio
 from csmsd._kernel.couriers import Couriers, MakeCourier
 from csmsd._kernel.hooks import Health, HookSet, Terms
 from csmsd._kernel.loader import AnyPlugin, Loaded, check_claims, load_plugin
+from csmsd._kernel.offers import plugin_of_command
 from csmsd._kernel.pluginconfig import decode_config, decode_limits
 from csmsd._kernel.supervisor import Supervisor
 from csmsd._kernel.verbs import HookRunner
@@ -113,6 +114,13 @@ class PluginSet(Plugins):
     def packages(self) -> Mapping[str, str]:
         """The name of the plugin of each top-level package, for the watchdog."""
         return {member.loaded.type.__module__.partition(".")[0]: name for name, member in self._members.items()}
+
+    def offering(self, command: str) -> str | None:
+        """The plugin that would offer a command, were it enabled: one of this csmsd, else one that comes with it."""
+        for member in self._members.values():
+            if any(offered.name == command for offered in member.loaded.type.commands):
+                return member.loaded.name
+        return plugin_of_command(command)
 
     async def enable(self, name: str) -> None:
         """See `Plugins.enable`. Nobody asks the plugin before it has started; until then nothing has changed."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from csmsd._kernel.loader import load_plugin
+from csmsd._kernel.offers import plugin_of_verb
 from csmsd.cli.failure import failures_as_sentences
 from csmsd.cli.options import config_file_of
 from csmsd.cli.settings import load_settings
@@ -51,12 +52,16 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """An unknown command may be one of a plugin that could not be loaded: then say so."""
+        """An unknown command may be one of a plugin that is not enabled, or could not be loaded: then say so."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
             for problem in self._problems:
                 click.echo(f"csmsd: {problem}", err=True)
+            plugin = plugin_of_verb(args[0])
+            if plugin is not None and not self._problems:
+                advice = f"it comes with the plugin {plugin}; add {plugin} to the list of plugins."
+                raise click.UsageError(f"No such command {args[0]!r}: {advice}", ctx) from None
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, NotFoundException, ValidationException
 
 from csmsd import errors
 from csmsd.env import Env
@@ -21,6 +21,7 @@ log = logging.getLogger("csmsd.web")
 
 MEDIA_TYPE = "application/problem+json"
 NAMESPACE = "urn:csmsd:"
+NO_SUCH_PATH = "there is no such path here, or the plugin that has it is not enabled: see /api/v1/plugins"
 UNKNOWN_FIELD = re.compile(r"unknown field `(?P<name>[^`]*)`")
 
 # The first class that fits counts.
@@ -60,6 +61,8 @@ def problem_of(request: Request[Any, Any, Any], error: Exception, env: Env) -> R
             return _response(error.status_code, error.kind, error.detail, error.headers, error.more)
         case ValidationException():
             return _invalid(request, error)
+        case NotFoundException():  # of the router: our own say themselves what is not there
+            return _response(404, "not-found", NO_SUCH_PATH)
         case HTTPException() if error.status_code < 500:
             return _response(error.status_code, _kind(error.status_code), error.detail, error.headers)
         case CsmsdError():
