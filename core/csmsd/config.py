@@ -143,6 +143,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["auto", "reactor", "trio-websocket"], "How sockets are served; auto: the reactor where epoll exists."
     ] = "auto"
     tolerance: Annotated[Tolerance, "How much of what stations do wrong is put up with."] = Tolerance.LENIENT
+    # RPC-34: without it they are NotSupported.
+    absorb: Annotated[
+        tuple[str, ...], "Reports that get an empty answer while no plugin takes them: FirmwareStatusNotification, ..."
+    ] = ()
     log_level: Annotated[Literal["debug", "info", "warning", "error"], "What is logged, on standard error."] = "info"
     log_format: Annotated[Literal["text", "json"], "How: for people, or one JSON object a line."] = "text"
     listen: Listen = field(default_factory=Listen)

@@ -11,7 +11,7 @@ import msgspec
 
 from csmsd.ocpp.decoding import Deviation
 
-Outcome = Literal["answered", "pending", "passed over", "failed", "too slow", "refused"]
+Outcome = Literal["answered", "pending", "passed over", "failed", "too slow", "refused", "absorbed"]
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False):

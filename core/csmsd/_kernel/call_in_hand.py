@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from csmsd._kernel.absorption import EMPTY
 from csmsd._kernel.hooks import Step
 from csmsd._kernel.judgement import is_promise
 from csmsd.errors import Bug, OutcomeUnknown, StoreError, StoreUnavailable, WriteFailed
@@ -64,7 +65,7 @@ class CallInHand:
         self._since = perf_counter_ns()
         self._trace: list[tuple[str, Outcome, int, str]] = []
 
-    # -- the three ways in: asked, repeated, refused before anybody was asked --------------------------
+    # -- the ways in: asked, repeated, absorbed, refused before anybody was asked ------------------------
 
     def ask_for(self, request: Any, arrival: Arrival) -> bytes | None:
         """Ask the plan for an answer: the reply, or None if it comes later."""
@@ -97,6 +98,12 @@ class CallInHand:
         self._note("kernel", "answered", "the stored answer to the same message")
         self._record(payload.decode(), "")
         return encode_result(self._call.id, payload)
+
+    def absorb(self) -> bytes:
+        """Nobody here takes such messages, and the operator wants them answered all the same."""
+        self._note("kernel", "absorbed", f"no enabled plugin takes {self._call.action}")
+        self._record(EMPTY.decode(), "")
+        return encode_result(self._call.id, EMPTY)
 
     def refuse(self, error: OcppError) -> bytes | None:
         """A CALLERROR; what the station may drop is stored raw before, for the operator (BOOT-31, VAL-14)."""

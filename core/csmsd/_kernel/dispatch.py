@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from csmsd._kernel.absorption import check_payload
 from csmsd._kernel.call_in_hand import CallInHand
 from csmsd._kernel.hooks import HookSet, Plan
 from csmsd._kernel.pool import Job, Pool
@@ -93,12 +94,13 @@ class Dispatcher:
         tolerance: Tolerance,
         answer_timeout: float,
         actions: Callable[[], Mapping[str, AnyAction]],
+        absorbs: Collection[str] = (),
     ) -> None:
         self.hooks, self.runner, self.recorder, self.env = hooks, runner, recorder, env
         self.pool, self.wheel = pool, wheel
         self.repeats = Repeats(env.monotonic)
         self.answer_timeout = answer_timeout
-        self._tolerance, self._actions = tolerance, actions
+        self._tolerance, self._actions, self._absorbs = tolerance, actions, absorbs
         self._routes: dict[str, Route] = {}
         self._figures: dict[str, Figures] = {}
         hooks.changed.append(self.rebuild)
@@ -118,10 +120,13 @@ class Dispatcher:
         route = self._routes.get(call.action)
         hand = CallInHand(self, caller, call, received_at, route)
         try:
-            if route is None:
+            if route is None and call.action not in self._absorbs:
                 raise _unknown(call.action)
-            self._check_id(caller, call, route)
+            self._check_id(caller, call, is_transactional=route is not None and route.action.is_transactional)
             self._check_guards(caller, call)
+            if route is None:
+                check_payload(bytes(call.payload))
+                return hand.absorb()
             if route.action.repeats_answer:
                 answer = self.repeats.find(caller.station.id, call)
                 if answer is not None:
@@ -144,9 +149,9 @@ class Dispatcher:
         figures = self._figures.setdefault(action.name, Figures())
         return Route(action, decoder.decode, self.hooks.plan(action.hook), figures)
 
-    def _check_id(self, caller: Caller, call: Call, route: Route) -> None:
+    def _check_id(self, caller: Caller, call: Call, *, is_transactional: bool) -> None:
         if isinstance(call.id, str) and len(call.id) > LONGEST_MESSAGE_ID:
-            is_tolerated = route.action.is_transactional or caller.record.accept_long_message_ids
+            is_tolerated = is_transactional or caller.record.accept_long_message_ids
             if not is_tolerated or len(call.id) > LONGEST_TRANSACTIONAL_ID:
                 raise FormationViolation(f"the message id is longer than {LONGEST_MESSAGE_ID} characters")
 

@@ -14,6 +14,7 @@ from typing import Any
 import trio
 
 from csmsd import hookspecs
+from csmsd._kernel.absorption import check_absorb
 from csmsd._kernel.attempts import AttemptLog
 from csmsd._kernel.audit import AuditTrail
 from csmsd._kernel.authentication import Authenticator
@@ -116,6 +117,7 @@ class House(Host):
             tolerance=config.tolerance,
             answer_timeout=config.limits.answer_timeout,
             actions=lambda: self.plugin_set.tables.actions,
+            absorbs=frozenset(config.absorb),
         )
         self.authenticator = Authenticator(config.access, self.book, credentials, env, self.hooks)
         self.hook_set.enable(self.authenticator, "kernel", Terms(config.limits.hook_timeout, is_critical=True))
@@ -316,6 +318,7 @@ async def open_house(config: Config, env: Env, mode: Mode) -> AsyncGenerator[Hou
     """Build, serve until the block ends, take down; ConfigError, PluginError, StoreError come before the block."""
     loaded = load_plugins(config.plugins)
     check_tables(config.plugin, [entry.name for entry in installed_plugins()] + [one.name for one in loaded])
+    check_absorb(config.absorb)
     with ExitStack() as things:
         listeners: dict[str, socket.socket] = {}
         if mode.listens:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from csmsd._kernel.absorption import check_absorb
 from csmsd._kernel.loader import Loaded, installed_plugins, load_plugin, load_plugins
 from csmsd._kernel.pluginconfig import LIMITS, PluginLimits, check_tables, decode_config, decode_limits
 from csmsd.cli.keys import KERNEL_KEYS, PREFIX, Key, keys_of
@@ -90,8 +91,12 @@ def load_settings(
 
 
 def check_plugins(settings: Settings) -> tuple[Loaded, ...]:
-    """Load the plugins and decode their tables, as a start does; ConfigError (with the source), PluginError."""
+    """Load the plugins, decode their tables and look at `absorb`, as a start does.
+
+    Errors: ConfigError (with the source), PluginError.
+    """
     config = settings.config
+    _check_absorbed(settings)
     loaded = load_plugins(config.plugins)
     for name in config.plugin:
         with _naming_sources(settings, name):
@@ -102,6 +107,13 @@ def check_plugins(settings: Settings) -> tuple[Loaded, ...]:
             decode_config(one.type, table)
             decode_limits(one.type, table)
     return loaded
+
+
+def _check_absorbed(settings: Settings) -> None:
+    try:
+        check_absorb(settings.config.absorb)
+    except ConfigError as error:
+        raise ConfigError(f"{settings.origins['absorb']}: {error}") from None
 
 
 class _naming_sources:  # noqa: N801 - reads as a function

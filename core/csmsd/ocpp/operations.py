@@ -46,6 +46,17 @@ OPERATIONS = frozenset(
     ]
 )
 
+# What stations report for the record: the answer is empty, and says no more than that the message has come.
+REPORTS = frozenset(
+    [
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
+        "LogStatusNotification",
+        "SecurityEventNotification",
+        "SignedFirmwareStatusNotification",
+    ]
+)
+
 BOOT = "BootNotification"
 LONGEST_MESSAGE_ID = 36  # characters (J §4.2)
 LONGEST_TRANSACTIONAL_ID = 255  # losing billing data is worse (RPC-15)
