@@ -44,6 +44,13 @@ def test_a_command_that_nobody_knows_gets_no_such_advice(cli: Cli) -> None:
     assert "comes with" not in result.stderr
 
 
+def test_where_the_settings_cannot_be_read_nobody_knows_which_plugins_are_on(cli: Cli) -> None:
+    result = cli("reservation", "list", environ={"CSMSD_NONSENSE": "1"})
+    assert result.exit_code == ExitCode.USAGE
+    assert "the commands of plugins are missing" in result.stderr
+    assert "comes with" not in result.stderr
+
+
 def test_a_plugin_that_was_switched_off_in_the_running_csmsd_is_named(remote: Cli, server: Server) -> None:
     assert remote("plugins", "disable", "reservation").exit_code == 0
     try:

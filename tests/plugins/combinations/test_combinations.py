@@ -12,7 +12,11 @@ from trio.testing import MockClock
 from csmsd._kernel.offers import COMMANDS_OF, VERBS_OF
 from csmsd.cli.check import look_at
 from csmsd.cli.settings import load_settings
+from csmsd.command import Command
+from csmsd.errors import UnknownCommand
+from csmsd.plugin import NoConfig, Plugin
 from csmsd.testing import TestCsms, TestStation, open_test_csms
+from csmsd_core import Heartbeat, HeartbeatResponse
 from tests.plugins.combinations.profiles import (
     COMBINATIONS,
     CORNERS,
@@ -134,6 +138,22 @@ async def test_profiles_are_switched_while_a_station_is_connected(tmp_path: Path
             await check_routes(csms, PROFILES[count:], paths)
         assert station.closed is None
         assert {status.failures for status in csms.host.plugins.status()} == {0}
+
+
+async def test_a_plugin_of_somebody_else_is_named_too(autojump_clock: MockClock) -> None:
+    class Foreign(Plugin[NoConfig]):
+        """Offers what csmsd does not know by heart."""
+
+        name = "foreign"
+        commands = (Command("Reset", Heartbeat, HeartbeatResponse),)
+
+    async with open_test_csms(plugins=(Foreign,)) as csms:
+        assert csms.host.commands.get("Reset") is Foreign.commands[0]
+        await csms.host.plugins.disable("foreign")
+        with pytest.raises(UnknownCommand, match="enable the plugin foreign"):
+            csms.host.commands.get("Reset")
+        with pytest.raises(UnknownCommand, match=r"offers a command Bogus$"):
+            csms.host.commands.get("Bogus")
 
 
 async def test_what_a_profile_has_stored_is_kept_while_it_is_off(tmp_path: Path, autojump_clock: MockClock) -> None:
