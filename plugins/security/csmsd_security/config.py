@@ -22,3 +22,7 @@ class SecurityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     renew_automatically: Annotated[bool, "... and its station is asked to renew it (SEC-50)."] = False
     superseded_days: Annotated[float, Meta(ge=0), "How long an old certificate is good beside its successor."] = 30.0
     patience: Annotated[float, Meta(gt=0), "How long an accepted trigger's message is waited for (TRG-06)."] = 30.0
+    event_retention_days: Annotated[
+        float, Meta(ge=0), "How long security events are kept, acknowledged or not; 0 = for ever."
+    ] = 365.0
+    event_max_rows: Annotated[int, Meta(ge=0), "How many security events are kept; 0 = no limit."] = 1_000_000

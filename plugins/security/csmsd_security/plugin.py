@@ -27,6 +27,7 @@ from csmsd_security.firmware_rules import about_firmware
 from csmsd_security.installed import InstalledCertificates
 from csmsd_security.jobs import Jobs
 from csmsd_security.profiles import ProfileUpgrades
+from csmsd_security.retention import EventRetention
 
 DAY = 86_400.0  # seconds
 RENEW = messages.ExtendedTriggerMessage("SignChargePointCertificate")
@@ -78,6 +79,7 @@ class SecurityPlugin(Plugin[SecurityConfig]):
             self.triggers.serve_in(nursery)
             self.certificates.serve_in(nursery)
             self.profiles.serve_in(nursery)
+            nursery.start_soon(EventRetention(self.host, self.config).run)
             task_status.started()
             while True:
                 await self._propose_renewals()
