@@ -7,6 +7,7 @@ happens is a method marked with `@hookimpl`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -18,6 +19,7 @@ import trio
 
 from csmsd.action import AnyAction
 from csmsd.command import AnyCommand
+from csmsd.config import Config
 from csmsd.host import Host
 from csmsd.store import Fact
 
@@ -58,6 +60,15 @@ class Plugin(Generic[ConfigT]):
         self.config = config
         self.host = host
         self.log = logging.getLogger(f"csmsd.plugin.{self.name}")
+
+    @classmethod
+    def remarks(cls, own: ConfigT, config: Config) -> Iterable[str]:
+        """What the operator should know about these settings, one sentence each with what to do; nothing is refused.
+
+        `csmsd check` prints them, before anything is started. What must not be is a ConfigError of `config_type`.
+        """
+        del own, config
+        return ()
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Load what is needed, call `task_status.started()`, then work until cancelled (or return at once).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from csmsd import hookspecs
 from csmsd._kernel.hooks import HookSet, Terms
 from csmsd._kernel.loader import Loaded
+from csmsd._kernel.pluginconfig import decode_config
 from csmsd._kernel.storage.engines import parse_url
 from csmsd._kernel.transport.tls import context_of
 from csmsd.cli.failure import ExitCode
@@ -35,6 +36,7 @@ class Findings(msgspec.Struct, frozen=True):
 
     plugins: tuple[PluginLine, ...]
     problems: tuple[str, ...]
+    remarks: tuple[str, ...] = ()  # what works, but had better be otherwise
 
 
 @click.command(cls=SettingsCommand)
@@ -43,8 +45,8 @@ class Findings(msgspec.Struct, frozen=True):
 def check(settings: Settings, output: Output) -> None:
     """Check settings and plugins, and start nothing.
 
-    Prints the plugins in the order in which they are registered, with the hooks they implement. Every setting of
-    `csmsd run` works here as well.
+    Prints the plugins in the order in which they are registered, with the hooks they implement, and what had better be
+    otherwise, like a certificate that expires soon. Every setting of `csmsd run` works here as well.
     """
     findings = look_at(settings)
     output.record(findings, lambda: _words(findings))
@@ -61,10 +63,11 @@ def look_at(settings: Settings) -> Findings:
     except CsmsdError as error:
         problems.append(str(error))
     lines: list[PluginLine] = []
+    remarks = [remark for one in loaded for remark in _remarks_of(one, settings.config)]
     for one, hooks, problem in _hooks_of(loaded):
         lines.append(PluginLine(one.name, one.version, one.type.requires, hooks))
         problems += [problem] if problem else []
-    return Findings(tuple(lines), tuple(problems))
+    return Findings(tuple(lines), tuple(problems), tuple(remarks))
 
 
 def _problems_of(config: Config) -> Iterator[str]:
@@ -83,6 +86,11 @@ def _problems_of(config: Config) -> Iterator[str]:
             context_of(listen)
     except CsmsdError as error:
         yield str(error)
+
+
+def _remarks_of(one: Loaded, config: Config) -> Iterable[str]:
+    own = decode_config(one.type, config.plugin.get(one.name, {}))
+    return one.type.remarks(own, config)
 
 
 def _hooks_of(loaded: Sequence[Loaded]) -> Iterator[tuple[Loaded, tuple[str, ...], str]]:
@@ -107,6 +115,10 @@ def _words(findings: Findings) -> str:
         needs = f"  requires {', '.join(plugin.requires)}" if plugin.requires else ""
         lines.append(f"  {plugin.name} {plugin.version}{needs}".rstrip())
         lines += [f"      {hook}" for hook in plugin.hooks]
+    lines += [f"remark: {remark}" for remark in findings.remarks]
     lines += [f"problem: {problem}" for problem in findings.problems]
-    lines.append(f"{len(findings.problems)} problem(s)" if findings.problems else "everything is in order")
+    if findings.problems:
+        lines.append(f"{len(findings.problems)} problem(s)")
+    else:
+        lines.append(f"{len(findings.remarks)} remark(s), no problem" if findings.remarks else "everything is in order")
     return "\n".join(lines)

@@ -9,6 +9,8 @@ import msgspec
 import trio
 
 from csmsd.command import AnyCommand
+from csmsd.config import Config
+from csmsd.env import Env
 from csmsd.errors import CsmsdError
 from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
@@ -28,6 +30,7 @@ from csmsd_security.installed import InstalledCertificates
 from csmsd_security.jobs import Jobs
 from csmsd_security.profiles import ProfileUpgrades
 from csmsd_security.retention import EventRetention
+from csmsd_security.server_rules import about_server
 
 DAY = 86_400.0  # seconds
 RENEW = messages.ExtendedTriggerMessage("SignChargePointCertificate")
@@ -49,6 +52,7 @@ class SecurityPlugin(Plugin[SecurityConfig]):
 
     def __init__(self, config: SecurityConfig, host: Host) -> None:
         super().__init__(config, host)
+        self._told: list[str] = []  # remarks on our own certificates
         self.events = SecurityEvents(host)
         self.jobs = Jobs(host)
         self.authority = Authority(host.config.data_dir / "authority")
@@ -63,6 +67,11 @@ class SecurityPlugin(Plugin[SecurityConfig]):
             kind="security.trigger",
             actions=triggers.ACTIONS,
         )
+
+    @classmethod
+    def remarks(cls, own: SecurityConfig, config: Config) -> Iterable[str]:
+        """SEC-08."""
+        return about_server(config.listen, own, Env().now())
 
     @property
     def core(self) -> CorePlugin:
@@ -82,6 +91,8 @@ class SecurityPlugin(Plugin[SecurityConfig]):
             nursery.start_soon(EventRetention(self.host, self.config).run)
             task_status.started()
             while True:
+                self._told = []  # so they are told every day
+                self._tell_remarks()
                 await self._propose_renewals()
                 await trio.sleep(DAY)
 
@@ -93,6 +104,16 @@ class SecurityPlugin(Plugin[SecurityConfig]):
             station = self.host.stations.find(each.station_id)
             if self.config.renew_automatically and station is not None:
                 station.submit(EXTENDED_TRIGGER_MESSAGE, RENEW)
+
+    def _tell_remarks(self) -> None:
+        """SEC-08: on our own certificates, what has not been told yet; they may just have been read anew."""
+        now = self.host.env.now()
+        found = list(about_server(self.host.config.listen, self.config, now))
+        for remark in found:
+            if remark not in self._told:
+                self.log.warning("%s", remark)
+                self.host.events.publish("security.server_certificate", "", now, {"remark": remark})
+        self._told = found
 
     async def create_authority(self, kind: KeyType, *, actor: str) -> Root:
         """A root of the built-in CA; AuthorityError if there is one of this kind."""
@@ -109,7 +130,8 @@ class SecurityPlugin(Plugin[SecurityConfig]):
 
     @hookimpl
     def client_roots(self) -> Iterable[str]:
-        """SEC-20: the built-in CA's."""
+        """SEC-20: the built-in CA's. Asked when certificates are read, so it is time to look at our own as well."""
+        self._tell_remarks()
         return [root.pem for root in self.authority.roots.values()]
 
     @hookimpl

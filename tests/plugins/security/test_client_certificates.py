@@ -176,6 +176,18 @@ async def test_a_certificate_of_the_built_in_authority_opens_the_door_without_a_
     assert await charger.knock(x509.load_pem_x509_certificate(chain.encode())) == 101
 
 
+@pytest.mark.req("SEC-08", "SEC-11")
+async def test_a_certificate_that_is_read_anew_is_looked_at(
+    charger: Charger, listen: Listen, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.clear()
+    charger.host.reload_certificates()
+    assert caplog.messages == []  # what is to be said of the old one was said at start
+    listen.certificate[0].write_text(pem_of(issue(SERVER_KEY, name("other.example"), NOW, days=7)))
+    charger.host.reload_certificates()
+    assert len([message for message in caplog.messages if "server.pem: it expires at " in message]) == 1
+
+
 @pytest.mark.req("SEC-24")
 @pytest.mark.parametrize("address", ["10.0.0.1", "wss://charge.example"])
 async def test_a_name_that_is_an_address_does_not_count(charger: Charger, address: str) -> None:
