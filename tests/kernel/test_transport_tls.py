@@ -14,7 +14,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from csmsd._kernel.transport.tls import SUITES, KeyPair, check_certificate, context_of, explain, server_context
+from csmsd._kernel.transport.tls import (
+    REASONS,
+    SUITES,
+    KeyPair,
+    check_certificate,
+    context_of,
+    explain,
+    server_context,
+)
 from csmsd.config import Listen
 from csmsd.errors import ConfigError
 from tests.kernel.conftest import Authority, House, OpenHouse, Peer, upgrade_request
@@ -221,7 +229,7 @@ async def test_a_refused_handshake_is_told_to_both_sides(open_house: OpenHouse) 
     await house.door.until(lambda: bool(house.door.refusals))
     [(stage, cause, target)] = house.door.turned
     assert (stage, target) == ("tls", "")
-    assert "cipher" in cause.lower()
+    assert cause == REASONS["NO_SHARED_CIPHER"]
     assert len(house.door.refusals) == 1
 
 
@@ -264,7 +272,7 @@ async def with_certificate(house: House, context: ssl.SSLContext) -> Peer:
     return peer
 
 
-@pytest.mark.req("SEC-12")
+@pytest.mark.req("SEC-12", "SEC-20", "SEC-10")
 async def test_a_client_certificate_is_optional_but_verified_if_shown(
     open_house: OpenHouse, authority: Authority, tmp_path: Path
 ) -> None:
@@ -285,9 +293,15 @@ async def test_a_client_certificate_is_optional_but_verified_if_shown(
     certificate = house.door.stations[-1].request.client_certificate
     assert certificate == ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
     assert "ALERT" in await failed_handshake(house, stranger)
+    await house.door.until(lambda: len(house.door.turned) == 1)
     house.contexts["ocpp"] = server_context(files, client_roots=[roots], client_certificates="required")
     assert "ALERT" in await failed_handshake(house, bare)
+    await house.door.until(lambda: len(house.door.turned) == 2)
     assert len(house.door.stations) == 2
+    assert [(stage, cause) for stage, cause, _ in house.door.turned] == [
+        ("tls", "The peer's certificate is not good: unable to get local issuer certificate."),
+        ("tls", REASONS["PEER_DID_NOT_RETURN_A_CERTIFICATE"]),
+    ]
 
 
 def test_reasons_are_in_plain_words_and_never_the_peers() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from csmsd._kernel.transport.link import Admission
+from csmsd._kernel.transport.tls import explain
 from csmsd._kernel.transport.upgrade import BadUpgrade, parse_upgrade, refusal, switching_protocols, take_head
 from csmsd._kernel.transport.websocket import close_frame
 from csmsd._kernel.transport.wire import DEAD, IN, OPEN, OUT, Wire
@@ -66,7 +67,7 @@ class Guest(Wire):
         except ssl.SSLWantWriteError:
             self._shake_wants = OUT
         except OSError as error:
-            self.drop(getattr(error, "reason", None) or type(error).__name__)
+            self.drop(explain(error))
         else:
             self._is_shaking_hands = False
             self._stage = "tcp"

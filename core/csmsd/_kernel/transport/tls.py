@@ -50,6 +50,8 @@ def explain(error: BaseException | None) -> str:
     """Why a TLS handshake failed, in words for the operator, without anything the peer wrote (SEC-10)."""
     if isinstance(error, ssl.SSLEOFError | ConnectionError) or error is None:
         return "The peer left in the middle of the TLS handshake."
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_message:
+        return f"The peer's certificate is not good: {error.verify_message}."  # OpenSSL's words
     reason = str(getattr(error, "reason", None) or type(error).__name__)
     return REASONS.get(reason, f"The TLS handshake failed ({reason}).")
 
