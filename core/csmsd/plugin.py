@@ -65,7 +65,8 @@ class Plugin(Generic[ConfigT]):
     def remarks(cls, own: ConfigT, config: Config) -> Iterable[str]:
         """What the operator should know about these settings, one sentence each with what to do; nothing is refused.
 
-        `csmsd check` prints them, before anything is started. What must not be is a ConfigError of `config_type`.
+        `csmsd check` prints them, before anything is started. Read files and nothing else; ConfigError: no start
+        will succeed.
         """
         del own, config
         return ()

@@ -63,7 +63,12 @@ def look_at(settings: Settings) -> Findings:
     except CsmsdError as error:
         problems.append(str(error))
     lines: list[PluginLine] = []
-    remarks = [remark for one in loaded for remark in _remarks_of(one, settings.config)]
+    remarks: list[str] = []
+    for one in loaded:
+        try:
+            remarks += _remarks_of(one, settings.config)
+        except CsmsdError as error:
+            problems.append(str(error))
     for one, hooks, problem in _hooks_of(loaded):
         lines.append(PluginLine(one.name, one.version, one.type.requires, hooks))
         problems += [problem] if problem else []

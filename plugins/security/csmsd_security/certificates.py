@@ -34,6 +34,7 @@ from csmsd_security.messages import (
     SignCertificateResponse,
 )
 from csmsd_security.requests import SigningRequest, UnusableRequest, deviations, read_request
+from csmsd_security.revocation import RevocationLists
 
 log = logging.getLogger("csmsd.plugin.security")
 
@@ -45,8 +46,8 @@ REPLACE = msgspec.structs.replace
 class Certificates:
     """The certificates of all stations of one csmsd."""
 
-    def __init__(self, host: Host, config: SecurityConfig, authority: Authority) -> None:
-        self._host, self._config, self._authority = host, config, authority
+    def __init__(self, host: Host, config: SecurityConfig, authority: Authority, lists: RevocationLists) -> None:
+        self._host, self._config, self._authority, self._lists = host, config, authority, lists
         self.book = CertificateBook(host.store)
         self._nursery: trio.Nursery | None = None
 
@@ -172,7 +173,7 @@ class Certificates:
         certificate, fingerprint = read
         organisations = (self._config.cpo_name, *self._config.trusted_organisations)
         known, now = self.book.of_leaf(fingerprint), self._host.env.now()
-        found = objection(certificate, organisations)
+        found = objection(certificate, organisations) or self._lists.objection(certificate)
         if found is None and known is not None:
             found = registered_objection(record, known, now, self._newer_was_used)
             if found is None and known.used_at is None:

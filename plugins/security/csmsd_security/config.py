@@ -13,6 +13,10 @@ class SecurityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     cpo_name: Annotated[str, "The organisation (O) in stations' certificates; they must name it (SEC-21)."] = "csmsd"
     trusted_organisations: Annotated[tuple[str, ...], "Others that are accepted as well."] = ()
+    client_crl: Annotated[
+        tuple[str, ...],
+        "PEM revocation lists of the authorities in listen.client_roots; SIGHUP reads them again.",
+    ] = ()
     authority: Annotated[
         Literal["built-in", "external", "manual"],
         "Who issues certificates: the built-in CA once it is there, another plugin, or the operator by upload.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import trio
 from csmsd.command import AnyCommand
 from csmsd.config import Config
 from csmsd.env import Env
-from csmsd.errors import CsmsdError
+from csmsd.errors import ConfigError, CsmsdError
 from csmsd.hookspecs import hookimpl
 from csmsd.host import Host
 from csmsd.pending import Pending
@@ -30,6 +31,7 @@ from csmsd_security.installed import InstalledCertificates
 from csmsd_security.jobs import Jobs
 from csmsd_security.profiles import ProfileUpgrades
 from csmsd_security.retention import EventRetention
+from csmsd_security.revocation import RevocationLists
 from csmsd_security.server_rules import about_server
 
 DAY = 86_400.0  # seconds
@@ -52,11 +54,12 @@ class SecurityPlugin(Plugin[SecurityConfig]):
 
     def __init__(self, config: SecurityConfig, host: Host) -> None:
         super().__init__(config, host)
-        self._told: list[str] = []  # remarks on our own certificates
+        self._told: list[str] = []  # remarks
         self.events = SecurityEvents(host)
         self.jobs = Jobs(host)
         self.authority = Authority(host.config.data_dir / "authority")
-        self.certificates = Certificates(host, config, self.authority)
+        self.revocation = RevocationLists([Path(file) for file in config.client_crl], host.config.listen.client_roots)
+        self.certificates = Certificates(host, config, self.authority, self.revocation)
         self.installed = InstalledCertificates(host)
         self.profiles = ProfileUpgrades(host, self.certificates, self.installed)
         self.triggers = Triggers(
@@ -70,8 +73,13 @@ class SecurityPlugin(Plugin[SecurityConfig]):
 
     @classmethod
     def remarks(cls, own: SecurityConfig, config: Config) -> Iterable[str]:
-        """SEC-08."""
-        return about_server(config.listen, own, Env().now())
+        """SEC-08; and whether the files can be read that a start will read."""
+        authority = Authority(config.data_dir / "authority")
+        authority.load()
+        lists = RevocationLists([Path(file) for file in own.client_crl], config.listen.client_roots)
+        lists.load(root.certificate for root in authority.roots.values())
+        now = Env().now()
+        return [*about_server(config.listen, own, now), *lists.remarks(now)]
 
     @property
     def core(self) -> CorePlugin:
@@ -81,6 +89,7 @@ class SecurityPlugin(Plugin[SecurityConfig]):
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Fill the memory before stations are let in, then issue certificates and watch for what was triggered."""
         await trio.to_thread.run_sync(self.authority.load)
+        await trio.to_thread.run_sync(self._read_revocation_lists)
         await self.jobs.load(self.core)
         await self.certificates.book.load()
         await self.installed.load()
@@ -106,14 +115,17 @@ class SecurityPlugin(Plugin[SecurityConfig]):
                 station.submit(EXTENDED_TRIGGER_MESSAGE, RENEW)
 
     def _tell_remarks(self) -> None:
-        """SEC-08: on our own certificates, what has not been told yet; they may just have been read anew."""
+        """SEC-08: on our own certificates and on revocation lists, what has not been told yet."""
         now = self.host.env.now()
-        found = list(about_server(self.host.config.listen, self.config, now))
+        found = [*about_server(self.host.config.listen, self.config, now), *self.revocation.remarks(now)]
         for remark in found:
             if remark not in self._told:
                 self.log.warning("%s", remark)
                 self.host.events.publish("security.server_certificate", "", now, {"remark": remark})
         self._told = found
+
+    def _read_revocation_lists(self) -> None:
+        self.revocation.load([root.certificate for root in self.authority.roots.values()])
 
     async def create_authority(self, kind: KeyType, *, actor: str) -> Root:
         """A root of the built-in CA; AuthorityError if there is one of this kind."""
@@ -130,7 +142,11 @@ class SecurityPlugin(Plugin[SecurityConfig]):
 
     @hookimpl
     def client_roots(self) -> Iterable[str]:
-        """SEC-20: the built-in CA's. Asked when certificates are read, so it is time to look at our own as well."""
+        """SEC-20: the built-in CA's. Asked when files are read anew, so it is time for the lists and for remarks."""
+        try:
+            self._read_revocation_lists()
+        except ConfigError as error:
+            self.log.error("the revocation lists stay as they are: %s", error)  # noqa: TRY400 - a sentence
         self._tell_remarks()
         return [root.pem for root in self.authority.roots.values()]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,6 +83,27 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     async with open_test_csms(plugins=["core", "security"], env=virtual_env()) as csms:
         yield Site(csms, await csms.connect("CP-1", serial_number="SN-1"))
+
+
+OpenSsl = Callable[..., str]
+
+
+@pytest.fixture
+def openssl(tmp_path: Path) -> OpenSsl:
+    """The command, run in the test's folder, as a second opinion: what it prints; AssertionError if it refuses."""
+    program = shutil.which("openssl")
+    if program is None:
+        remedy = "openssl is not here, try: apt-get install openssl"
+        if os.environ.get("CI"):
+            pytest.fail(remedy)
+        pytest.skip(remedy)
+
+    def run(*arguments: str | Path) -> str:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, cwd=tmp_path, input="")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,14 @@ class Charger:
         self, certificate: x509.Certificate | None = None, *, password: bool = False, key: Key = CLIENT_KEY
     ) -> int:
         """The HTTP status; 0 if TLS or the peer ended it before."""
+        async with self.visit(certificate, password=password, key=key) as (status, _):
+            return status
+
+    @asynccontextmanager
+    async def visit(
+        self, certificate: x509.Certificate | None = None, *, password: bool = False, key: Key = CLIENT_KEY
+    ) -> AsyncGenerator[tuple[int, trio.SSLStream[trio.SocketStream]], None]:
+        """The same, and the connection, which ends with the block."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if certificate is not None:
@@ -65,16 +74,17 @@ class Charger:
         ]
         if password:
             lines.append("Authorization: Basic " + base64.b64encode(f"CP-1:{PASSWORD}".encode()).decode())
-        with trio.fail_after(20):
-            stream = trio.SSLStream(await trio.open_tcp_stream(host, int(port)), context)
-            try:
-                await stream.send_all(("\r\n".join(lines) + "\r\n\r\n").encode())
-                answer = await stream.receive_some(4096)
-            except trio.BrokenResourceError:
-                return 0
-            finally:
-                await trio.aclose_forcefully(stream)
-        return int(answer.split()[1]) if answer else 0
+        stream = trio.SSLStream(await trio.open_tcp_stream(host, int(port)), context)
+        try:
+            with trio.fail_after(20):
+                try:
+                    await stream.send_all(("\r\n".join(lines) + "\r\n\r\n").encode())
+                    answer = await stream.receive_some(4096)
+                except trio.BrokenResourceError:
+                    answer = b""
+            yield int(answer.split()[1]) if answer else 0, stream
+        finally:
+            await trio.aclose_forcefully(stream)
 
     async def register(
         self, certificate: x509.Certificate, station_id: str = "CP-1", **fields: Any

@@ -169,7 +169,7 @@ async def test_a_start_tells_them_and_so_does_every_day(listening: Listening, ca
         return [each.message for each in caplog.records if "SEC-08" in each.message]
 
     env: Env = virtual_env()
-    listen = listening(replace(GOOD, key=RSA_KEY), replace(GOOD, days=32))
+    listen = listening(replace(GOOD, key=RSA_KEY), replace(GOOD, days=31.5))
     config = Config(listen=listen, access=Access(authentication="none"), plugin={"security": {"cpo_name": "ACME"}})
     async with open_test_csms(
         plugins=["core", "security"], config=config, env=env, data_dir=listen.certificate[0].parent
@@ -177,7 +177,7 @@ async def test_a_start_tells_them_and_so_does_every_day(listening: Listening, ca
         assert told() == []
         with csms.host.events.watch(frozenset({"security.server_certificate"})) as events:
             await trio.sleep(2.5 * 86_400)
-            assert "expires at 2026-02-02" in told()[0]
+            assert "expires at 2026-02-02 00:00" in told()[0]
             assert b"expires at" in bytes((await events.receive()).data)
         assert len(told()) == 1
         await trio.sleep(86_400)
