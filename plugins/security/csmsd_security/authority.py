@@ -20,7 +20,7 @@ KeyType = Literal["ecdsa", "rsa"]
 KEY_TYPES: tuple[KeyType, ...] = ("ecdsa", "rsa")
 RSA_BITS = 3072
 ROOT_YEARS = 20
-BACKDATED = timedelta(hours=1)  # for stations with slow clocks (SEC-55)
+BACKDATED = timedelta(hours=1)  # for those with slow clocks (SEC-55)
 SERIAL_OCTETS = 19  # positive, and 20 octets at most in DER
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -88,10 +88,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(is_authority=False, is_rsa=isinstance(key, rsa.RSAPublicKey)), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(root.certificate.public_key()),  # type: ignore[arg-type]  # RSA or EC, as it was made
-                critical=False,
-            )
+            .add_extension(_issuer_key(root), critical=False)
         )
         return builder.sign(root.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
@@ -105,8 +102,10 @@ class Authority:
             builder = (
                 x509.CertificateRevocationListBuilder()
                 .issuer_name(root.certificate.subject)
-                .last_update(now)
+                .last_update(now - BACKDATED)
                 .next_update(now + timedelta(days=days))
+                .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
+                .add_extension(_issuer_key(root), critical=False)
             )
             for entry in entries:
                 builder = builder.add_revoked_certificate(entry)
@@ -152,6 +151,10 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: PublicKey, serial_numbe
         .serial_number(serial_number)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
+
+
+def _issuer_key(root: Root) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(root.key.public_key())
 
 
 def _name(organisation: str, common_name: str) -> x509.Name:

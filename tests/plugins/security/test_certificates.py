@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +19,7 @@ from csmsd.errors import InvalidPayload, StationUnavailable
 from csmsd.hookspecs import hookimpl
 from csmsd.plugin import Plugin
 from csmsd.testing import open_test_csms
-from csmsd_security.authority import Authority, AuthorityError, KeyType
+from csmsd_security.authority import Authority, AuthorityError
 from csmsd_security.certificate_rows import StationCertificate, UnknownCertificate, leaf_of
 from csmsd_security.messages import CertificateSigned, CertificateSignedResponse, SignCertificate
 from tests.plugins.security.conftest import START, Site, virtual_env
@@ -65,24 +64,6 @@ async def test_a_request_is_confirmed_and_the_certificate_follows_in_a_call_of_i
     assert 0 < leaf.serial_number < 1 << 159
     [row] = rows(certified)
     assert (row.state, row.serial_number) == ("accepted", f"{leaf.serial_number:x}")
-
-
-@pytest.mark.req("SEC-53")
-@pytest.mark.parametrize(("kinds", "wanted"), [(("ecdsa", "rsa"), "rsa"), (("ecdsa",), "ecdsa"), (("rsa",), "rsa")])
-def test_openssl_verifies_what_is_issued_by_the_key_type_of_the_request_or_the_one_there_is(
-    tmp_path: Path, kinds: tuple[KeyType, ...], wanted: str
-) -> None:
-    authority = Authority(tmp_path)
-    for number, kind in enumerate(kinds):
-        authority.create(kind, "ACME", number + 1, START)
-    key = rsa.generate_private_key(65_537, 2048).public_key()
-    chain = authority.sign(key, common_name="SN-1", organisation="ACME", serial_number=9, now=START, days=30)
-    assert chain.count("BEGIN") == 1  # the root is left out
-    (tmp_path / "leaf.pem").write_text(chain)
-    command = ["openssl", "verify", "-attime", str(int(START.timestamp())), "-purpose", "sslclient", "-x509_strict"]
-    files = ["-CAfile", str(tmp_path / f"{wanted}.pem"), str(tmp_path / "leaf.pem")]
-    done = subprocess.run([*command, *files], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.req("SEC-51")

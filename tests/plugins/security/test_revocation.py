@@ -80,8 +80,8 @@ async def charger(transport: str, listen: Listen, registrar: Registrar, tmp_path
         plugins=("core", "security"),
         data_dir=tmp_path / "data",
         listen=listen,
-        transport=transport,
-        plugin=settings,  # type: ignore[arg-type]  # a str of that Literal
+        transport=transport,  # type: ignore[arg-type]  # a str of that Literal
+        plugin=settings,
     )
     async with open_csms(config) as host:
         await host.stations.register(StationRecord("CP-1", security_profile=3, serial_number="SN-1"), PASSWORD)
