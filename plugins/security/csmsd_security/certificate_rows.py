@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
 from csmsd.errors import CsmsdError
@@ -110,6 +111,15 @@ def leaf_of(chain: str) -> x509.Certificate | None:
         return x509.load_pem_x509_certificates(chain.encode())[0]
     except ValueError:
         return None
+
+
+def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Whether its issuer's name is the authority's, and its signature that of the authority's key."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def fingerprint_of(leaf: x509.Certificate) -> str:

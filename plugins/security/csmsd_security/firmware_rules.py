@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
-from csmsd_security.certificate_rows import leaf_of
+from csmsd_security.certificate_rows import is_issued_by, leaf_of
 from csmsd_security.messages import Firmware
 
 
@@ -26,13 +25,5 @@ def about_firmware(firmware: Firmware, roots: Sequence[x509.Certificate], now: d
         return
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         yield "the signing certificate is not valid now (SEC-76)"
-    if roots and not any(_is_issued_by(certificate, root) for root in roots):
+    if roots and not any(is_issued_by(certificate, root) for root in roots):
         yield "the signing certificate was not issued by a manufacturer's root that csmsd has installed (SEC-76)"
-
-
-def _is_issued_by(certificate: x509.Certificate, root: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True

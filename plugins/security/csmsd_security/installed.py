@@ -15,7 +15,7 @@ from csmsd.store import Write
 from csmsd_core import CorePlugin
 from csmsd_core.configuration_values import as_boolean
 from csmsd_core.upsert import upsert
-from csmsd_security.certificate_rows import fingerprint_of, leaf_of
+from csmsd_security.certificate_rows import fingerprint_of, is_issued_by, leaf_of
 from csmsd_security.hash_data import ALGORITHMS, hash_data, key_of
 from csmsd_security.messages import (
     CertificateHashData,
@@ -143,8 +143,10 @@ class InstalledCertificates:
         if most is not None and count >= most:
             yield f"CertificateStoreMaxLength of {station_id} is {most}, and {count} are installed (SEC-68)"
         checks = as_boolean(core.configuration.remembered(station_id, "AdditionalRootCertificateCheck"))
-        if certificate is not None and checks and request.certificate_type == CENTRAL and _is_self_signed(certificate):
-            yield "AdditionalRootCertificateCheck: a new root must be signed by the old one (SEC-67)"
+        if certificate is not None and checks and request.certificate_type == CENTRAL:
+            old = self._known_roots(station_id)
+            if not any(is_issued_by(certificate, root) for root in old) and (old or _is_self_signed(certificate)):
+                yield "AdditionalRootCertificateCheck: a new root must be signed by the old one (SEC-67)"
 
     def about_deletion(self, station_id: str, request: DeleteCertificate) -> Iterator[str]:
         """One sentence for each finding (SEC-63, SEC-66)."""
@@ -163,12 +165,15 @@ class InstalledCertificates:
         """All root certificates that csmsd has sent to stations."""
         return list(self._roots.values())
 
+    def _known_roots(self, station_id: str) -> list[x509.Certificate]:
+        """Those that csmsd knows of the roots that a station knows csmsd by."""
+        reading = self._found.get((station_id, CENTRAL))
+        keys = {key_of(data) for data in reading.found} if reading else set[tuple[str, str, str, str]]()
+        return [certificate for certificate in self._roots.values() if not keys.isdisjoint(_names_of(certificate))]
+
     def _name(self, certificate: x509.Certificate) -> None:
         self._roots[fingerprint_of(certificate)] = certificate
-        for algorithm in ALGORITHMS:
-            data = hash_data(certificate, algorithm) if _is_self_signed(certificate) else None
-            if data is not None:
-                self._names[key_of(data)] = certificate.subject.rfc4514_string()
+        self._names |= dict.fromkeys(_names_of(certificate), certificate.subject.rfc4514_string())
 
     def _put(self, reading: Reading) -> None:
         self._found[reading.station_id, reading.use] = reading
@@ -200,6 +205,13 @@ def put_roots(connection: sa.Connection, rows: Sequence[Sent]) -> list[None]:
     latest = {row.fingerprint: msgspec.structs.asdict(row) for row in rows}
     connection.execute(PUT_ROOT[connection.dialect.name], list(latest.values()))
     return [None] * len(rows)
+
+
+def _names_of(certificate: x509.Certificate) -> list[tuple[str, str, str, str]]:
+    """A root's, with each algorithm; of others one would have to know the issuer."""
+    if not _is_self_signed(certificate):
+        return []
+    return [key_of(data) for algorithm in ALGORITHMS if (data := hash_data(certificate, algorithm)) is not None]
 
 
 def _is_self_signed(certificate: x509.Certificate) -> bool:

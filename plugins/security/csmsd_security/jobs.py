@@ -33,6 +33,7 @@ FINAL = frozenset(
         *("Installed", "DownloadFailed", "InvalidSignature", "InstallVerificationFailed", "InstallationFailed"),
     }
 )
+SYNONYMS = {"UploadFailed": "UploadFailure"}  # C-10: the white paper's text, and its schema
 STARTED = frozenset({"Accepted", "AcceptedCanceled"})
 
 
@@ -164,6 +165,7 @@ class Jobs:
 
     def notified(self, station_id: str, kind: Kind, request_id: int | None, status: str) -> Pending[None]:
         """A status notification, also of a job that nobody knows: always to be confirmed (SEC-73, SEC-78)."""
+        status = SYNONYMS.get(status, status)
         row = Progress(station_id, kind, request_id, status, self._host.env.now())
         self._host.events.publish(f"security.{kind}", station_id, row.at, row)
         if request_id is None or status == IDLE:

@@ -9,6 +9,7 @@ from msgspec import Meta
 from csmsd.ocpp.types import (
     DESCRIPTIVE,
     MULTILINE,
+    Accepting,
     CiString50,
     CiString255,
     ConnectorOrStation,
@@ -26,6 +27,8 @@ LogType = Literal["DiagnosticsLog", "SecurityLog"]
 LogStatus = Literal[
     "BadMessage", "Idle", "NotSupportedOperation", "PermissionDenied", "Uploaded", "UploadFailure", "Uploading"
 ]
+# Not in the schema, but in the white paper's text (C-10); it depends on nothing but itself.
+UPLOAD_FAILED = Accepting(("UploadFailed",), rule="SEC-73", because=("status", "UploadFailed"))
 FirmwareStatus = Literal[
     "Downloaded", "DownloadFailed", "Downloading", "DownloadScheduled", "DownloadPaused", "Idle", "InstallationFailed",
     "Installing", "Installed", "InstallRebooting", "InstallScheduled", "InstallVerificationFailed",
@@ -74,7 +77,7 @@ class Firmware(Payload, frozen=True):
 class LogStatusNotification(Payload, frozen=True):
     """How an upload is going; without a request id only as the answer to a trigger (SEC-73)."""
 
-    status: LogStatus
+    status: Annotated[LogStatus, UPLOAD_FAILED.meta]
     request_id: Integer | None = None
 
 

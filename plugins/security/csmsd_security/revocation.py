@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from csmsd.errors import ConfigError
+from csmsd_security.certificate_rows import is_issued_by
 
 ONE_LIST = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 LONGEST_CHAIN = 10  # certificates; beyond it somebody has built a loop
@@ -123,13 +123,7 @@ def _is_harmless(extension: x509.ExtensionType) -> bool:
 
 
 def _issuer_of(certificate: x509.Certificate, authorities: Iterable[x509.Certificate]) -> x509.Certificate | None:
-    for authority in authorities:
-        try:
-            certificate.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature):
-            continue
-        return authority
-    return None
+    return next((authority for authority in authorities if is_issued_by(certificate, authority)), None)
 
 
 def _name_of(authority: x509.Certificate) -> str:

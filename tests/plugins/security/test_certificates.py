@@ -21,7 +21,12 @@ from csmsd.plugin import Plugin
 from csmsd.testing import open_test_csms
 from csmsd_security.authority import Authority, AuthorityError
 from csmsd_security.certificate_rows import StationCertificate, UnknownCertificate, leaf_of
-from csmsd_security.messages import CertificateSigned, CertificateSignedResponse, SignCertificate
+from csmsd_security.messages import (
+    CertificateSigned,
+    CertificateSignedResponse,
+    ExtendedTriggerMessageResponse,
+    SignCertificate,
+)
 from tests.plugins.security.conftest import START, Site, virtual_env
 from tests.plugins.security.pki import ec_key, issue, name, pem_of, request_of
 
@@ -144,6 +149,25 @@ async def test_a_chain_longer_than_the_station_takes_is_not_sent(certified: Site
     assert "SEC-54" in row.reason
 
 
+@pytest.mark.req("SEC-54")
+async def test_a_chain_is_never_longer_than_the_message_may_be(certified: Site) -> None:
+    key, issuer = ec_key(), ec_key()
+    await ask(certified, request_of(key))
+    [row] = rows(certified)
+    root = issue(issuer, name("root"), START)
+    csr_row = msgspec.structs.replace(row, csr="")
+    chain = pem_of(issue(key, name("SN-1"), START, issuer=(issuer, root)))
+    plugin = certified.plugin
+    for length, is_too_long in ((10_000, False), (10_001, True)):
+        padded = chain.ljust(length, "\n")
+        if is_too_long:
+            with pytest.raises(InvalidPayload, match="SEC-54"):
+                await plugin.certificates.deliver(plugin.core, csr_row, padded)
+        else:
+            await plugin.certificates.deliver(plugin.core, csr_row, padded)
+            assert len(certified.sent("CertificateSigned")["certificateChain"]) == length
+
+
 class OtherAuthority(Plugin[Any]):
     """An authority elsewhere, for better or worse."""
 
@@ -227,6 +251,25 @@ async def test_what_runs_out_is_reported_and_nothing_is_asked_for(certified: Sit
     await trio.sleep(340 * 86_400)
     assert len(certified.plugin.certificates.expiring()) == 1
     assert [call.action for call in certified.station.calls] == ["CertificateSigned"]
+
+
+@pytest.mark.req("SEC-50")
+@pytest.mark.parametrize("automatically", [True, False])
+async def test_what_runs_out_is_told_and_renewed_if_the_operator_wants_that(automatically: bool) -> None:
+    settings = {"security": {"certificate_days": 1, "renew_automatically": automatically}}
+    async with open_test_csms(plugins=["core", "security"], env=virtual_env(), plugin=settings) as csms:
+        site = Site(csms, await csms.connect("CP-1", serial_number="SN-1"))
+        site.plugin.authority.create("ecdsa", "csmsd", 1, START)
+        site.station.behaviour["CertificateSigned"] = CertificateSignedResponse("Accepted")
+        site.station.behaviour["ExtendedTriggerMessage"] = ExtendedTriggerMessageResponse("Accepted")
+        await ask(site, request_of(ec_key()))
+        with csms.host.events.watch(frozenset({"security.certificate.expiring"})) as feed:
+            await site.plugin._propose_renewals()
+            assert (await feed.receive()).station_id == "CP-1"
+        await trio.sleep(1)
+        wanted = [{"requestedMessage": "SignChargePointCertificate"}] if automatically else []
+        asked = [msgspec.json.decode(call.payload) for call in site.station.calls if call.action[:8] == "Extended"]
+        assert asked == wanted
 
 
 @pytest.mark.req("SEC-25")

@@ -113,6 +113,24 @@ async def test_a_full_store_and_a_root_that_is_not_signed_by_the_old_one_are_war
     assert "SEC-68" in said
 
 
+@pytest.mark.req("SEC-67", "SEC-68")
+async def test_nothing_is_said_of_a_root_that_the_old_one_has_signed_where_there_is_room(site: Site) -> None:
+    def said(successor: x509.Certificate) -> str:
+        return " ".join(site.warnings("InstallCertificate", InstallCertificate(CENTRAL, pem_of(successor))))
+
+    await site.configure(CertificateStoreMaxLength="2", AdditionalRootCertificateCheck="true")
+    old = InstallCertificate(CENTRAL, pem_of(ROOT))
+    await site.submit("InstallCertificate", old, InstallCertificateResponse("Accepted"))
+    await report(site, named(ROOT))
+    other_key = ec_key()
+    stranger = issue(other_key, name("stranger"), START)
+    assert said(issue(ec_key(), name("root 2"), START, issuer=(ROOT_KEY, ROOT))) == ""
+    assert "SEC-67" in said(issue(ec_key(), name("root 2"), START, issuer=(other_key, stranger)))
+    assert "SEC-67" in said(stranger)
+    await site.configure(CertificateStoreMaxLength="2", AdditionalRootCertificateCheck="false")
+    assert said(stranger) == ""
+
+
 @pytest.mark.req("SEC-64")
 @pytest.mark.parametrize("algorithm", get_args(HashAlgorithm))
 @pytest.mark.parametrize("kind", ["ec", "rsa"])

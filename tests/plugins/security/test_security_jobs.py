@@ -108,6 +108,13 @@ async def test_each_final_state_ends_an_upload(site: Site, status: str) -> None:
     assert (await only_job(site)).outcome == status
 
 
+@pytest.mark.req("SEC-73")
+async def test_a_failed_upload_may_be_called_as_the_white_papers_text_calls_it(site: Site) -> None:
+    await get_log(site)
+    await log_status(site, "UploadFailed")
+    assert (await only_job(site)).outcome == "UploadFailure"
+
+
 @pytest.mark.req("SEC-73", "SEC-78")
 async def test_what_belongs_to_no_job_is_confirmed_and_changes_none(site: Site) -> None:
     await get_log(site)
