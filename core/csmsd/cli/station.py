@@ -15,6 +15,7 @@ from csmsd.cli.failure import Failure
 from csmsd.cli.greeting import own_address
 from csmsd.cli.output import Output, cell_text
 from csmsd.cli.remote import takes_server
+from csmsd.cli.station_import import import_stations
 from csmsd.client import ApiClient, ApiError, segment
 
 REGISTRATIONS = click.Choice(["Accepted", "Pending", "Rejected"])
@@ -59,7 +60,10 @@ class _Info(msgspec.Struct, frozen=True):
 
 @click.group()
 def station() -> None:
-    """Stations: add, list, show, set, remove."""
+    """Stations: add, import, list, show, set, remove."""
+
+
+station.add_command(import_stations)
 
 
 @station.command("list")
