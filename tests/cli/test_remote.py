@@ -190,6 +190,19 @@ def test_the_life_of_a_transaction(remote: Cli, server: Server, charger: Charger
     said(remote("tag", "remove", "CARD"))
 
 
+@pytest.mark.req("OPS-02", "OP-10")
+def test_a_transaction_is_started_remotely(remote: Cli, server: Server, charger: Chargers, cp_1: str) -> None:
+    station = charger(f"{server.ocpp_url}/{cp_1}", RemoteStartTransaction={"status": "Accepted"})
+    assert said(remote("tx", "start", cp_1, "CARD", "--connector", "2")) == (
+        "CP-1 will start a transaction for CARD on connector 2\n"
+    )
+    assert ("RemoteStartTransaction", {"idTag": "CARD", "connectorId": 2}) in station.calls
+    station.answers = {"RemoteStartTransaction": {"status": "Rejected"}}
+    assert "CP-1 will not start a transaction for CARD: it answered Rejected" in complaint(
+        remote("tx", "start", cp_1, "CARD"), 1
+    )
+
+
 # -- watching ------------------------------------------------------------------------------------------------------
 
 

@@ -57,7 +57,7 @@ async def test_connectors_are_unlocked(csmsd: Csmsd, charger: Charger) -> None:
     assert await csmsd.query("SELECT reason FROM core_stop") == [("UnlockCommand",)]
 
 
-@pytest.mark.req("TC_061", "OP-17", "OP-18", "CORE-03")
+@pytest.mark.req("TC_061", "OP-17", "OP-18", "CORE-03", "PERF-05")
 @pytest.mark.exercises(to_station="ClearCache ChangeAvailability")
 async def test_the_cache_is_cleared_and_connectors_are_taken_out_of_service(csmsd: Csmsd, charger: Charger) -> None:
     await ask(csmsd, charger, "ClearCache", {}, status="Accepted")

@@ -24,7 +24,7 @@ def reserve(number: int, connector: int = 1) -> dict[str, object]:
     return {"connectorId": connector, "expiryDate": expiry, "idTag": "Alice-1", "reservationId": number}
 
 
-@pytest.mark.req("RES-01", "RES-03", "RES-06", "RES-07", "TC_049", "TC_051", "TC_052")
+@pytest.mark.req("RES-01", "RES-03", "RES-06", "RES-07", "TC_049", "TC_051", "TC_052", "PERF-05")
 @pytest.mark.exercises(to_station="ReserveNow CancelReservation")
 async def test_connectors_are_reserved_and_set_free(csmsd: Csmsd, charger: Charger) -> None:
     await boot(charger)

@@ -35,7 +35,7 @@ def profile(number: int, purpose: str, kind: str = "Relative", **more: Any) -> d
     }
 
 
-@pytest.mark.req("SC-20", "TC_056", "TC_057", "TC_067")
+@pytest.mark.req("SC-20", "TC_056", "TC_057", "TC_067", "PERF-05")
 @pytest.mark.exercises(to_station="SetChargingProfile ClearChargingProfile")
 async def test_profiles_of_every_purpose_are_set_and_cleared(csmsd: Csmsd, charger: Charger) -> None:
     await provision(csmsd)

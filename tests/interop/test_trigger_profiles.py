@@ -68,7 +68,7 @@ async def every_trigger(
     ]
 
 
-@pytest.mark.req("TRG-01", "TRG-04", "TC_054", "TC_055")
+@pytest.mark.req("TRG-01", "TRG-04", "TC_054", "TC_055", "PERF-05")
 @pytest.mark.exercises(to_station="TriggerMessage")
 async def test_every_message_is_triggered(csmsd: Csmsd, charger: Charger) -> None:
     await every_trigger(csmsd, charger, "TriggerMessage", MESSAGES)

@@ -16,6 +16,7 @@ from csmsd.cli.remote import takes_server
 from csmsd.client import ApiClient, ApiError, segment
 from csmsd_core.messages import RemoteStopTransaction, RemoteStopTransactionResponse
 from csmsd_core.records import Transaction
+from csmsd_core.remote_starting import RemotelyStarted
 
 STATUSES = click.Choice(["Accepted", "Blocked", "Expired"])
 TRANSACTION_STATUSES = click.Choice(["open", "superseded", "stopped", "reconciled", "closed"])
@@ -135,7 +136,7 @@ def remove_tag(client: ApiClient, output: Output, id_tag: str) -> None:
 
 @click.group()
 def tx() -> None:
-    """Transactions: list, show, stop, close."""
+    """Transactions: list, show, start, stop, close."""
 
 
 @tx.command("list")
@@ -175,6 +176,29 @@ def show_transaction(client: ApiClient, output: Output, transaction_id: int) -> 
     answer = client.get(f"/transactions/{transaction_id}")
     view = msgspec.json.decode(answer, type=_TransactionView)
     output.record(answer, lambda: _all_about(view))
+
+
+@tx.command("start")
+@click.argument("station_id", metavar="STATION")
+@click.argument("id_tag", metavar="TAG")
+@click.option("--connector", "connector_id", type=click.IntRange(1), metavar="N",
+              help="Where. [where a car is plugged in; else the station chooses]")  # fmt: skip
+@takes_server
+def start_transaction(
+    client: ApiClient, output: Output, station_id: str, id_tag: str, connector_id: int | None
+) -> None:
+    """Ask a station to start a transaction for an id tag (RemoteStartTransaction).
+
+    Accepted means that the station will try; the transaction has begun when `csmsd tx list` shows it.
+    """
+    body = {"id_tag": id_tag, "connector_id": connector_id}
+    answer = client.post(f"/stations/{segment(station_id)}/remote-start", body, timeout=None)
+    started = msgspec.json.decode(answer, type=RemotelyStarted)
+    print_warnings(started.warnings)
+    if started.status != "Accepted":
+        raise Failure(f"{station_id} will not start a transaction for {id_tag}: it answered {started.status}")
+    where = "" if started.connector_id is None else f" on connector {started.connector_id}"
+    output.record(answer, lambda: f"{station_id} will start a transaction for {id_tag}{where}")
 
 
 @tx.command("stop")

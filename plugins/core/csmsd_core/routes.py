@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 from csmsd_core.routes_configuration import configuration_routes
 from csmsd_core.routes_connectors import connector_routes
 from csmsd_core.routes_corrections import correction_routes
+from csmsd_core.routes_remote_start import remote_start_routes
 from csmsd_core.routes_tags import tag_routes
 from csmsd_core.routes_transactions import transaction_routes
 
@@ -24,5 +25,6 @@ def core_routes(core: CorePlugin) -> Sequence[ControllerRouterHandler]:
         *transaction_routes(core.transactions),
         *correction_routes(core.transactions),
         *connector_routes(core.statuses, core.transactions, core.host),
+        *remote_start_routes(core),
         *configuration_routes(core.configuration, core.host),
     ]

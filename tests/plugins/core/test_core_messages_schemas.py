@@ -105,7 +105,7 @@ def is_expressible(name: str, payload: dict[str, Any]) -> bool:
     return profile is None or (profile["chargingProfilePurpose"] == "TxProfile" and "transactionId" not in profile)
 
 
-@pytest.mark.req("VAL-01", "VAL-12", "VAL-16", *FROM_STATION.values(), *TO_STATION.values())
+@pytest.mark.req("VAL-01", "VAL-12", "VAL-16", *FROM_STATION.values(), *TO_STATION.values(), "PERF-05")
 @pytest.mark.parametrize("name", MESSAGES)
 @given(st.data())
 def test_what_a_schema_allows_is_read_without_deviation_and_written_as_it_was(name: str, data: st.DataObject) -> None:

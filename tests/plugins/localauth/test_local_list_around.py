@@ -128,7 +128,7 @@ async def test_a_list_that_should_follow_and_cannot_disturbs_nobody(caplog: pyte
 # -- the API, and without the plugin -------------------------------------------------------------------------------
 
 
-@pytest.mark.req("LAL-08", "LAL-11")
+@pytest.mark.req("LAL-08", "LAL-11", "OPS-02")
 async def test_the_routes_show_synchronise_and_send(csms: TestCsms, charger: Charger) -> None:
     await put(csms, "A", "B")
     answer = await ask(csms, "POST", "/stations/CP-1/local-list/sync")

@@ -62,7 +62,7 @@ async def test_plugins_hear_of_everything_in_order() -> None:
         assert kinds == ["requested", "active", "cancelled"]
 
 
-@pytest.mark.req("RES-01", "RES-02", "RES-05", "RES-07")
+@pytest.mark.req("RES-01", "RES-02", "RES-05", "RES-07", "OPS-02")
 async def test_the_routes_reserve_list_and_cancel(csms: TestCsms, station: TestStation) -> None:
     body: dict[str, Any] = {"id_tag": "ANNA", "connector_id": 1, "expires_in": 900}
     answer = await ask(csms, "POST", "/stations/CP-1/reservations", body)
