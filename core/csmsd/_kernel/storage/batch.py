@@ -20,6 +20,7 @@ from csmsd._kernel.storage.facts import StoredFact
 from csmsd._kernel.storage.faults import judge
 from csmsd._kernel.storage.sequences import Sequences
 from csmsd._kernel.storage.tables import sequence
+from csmsd._kernel.storage.tenancy import Tenancy
 from csmsd.errors import Bug, OutcomeUnknown, StoreError, StoreUnavailable, WriteFailed
 from csmsd.pending import Pending
 from csmsd.store import Write
@@ -67,6 +68,7 @@ class BatchRunner:
     def __init__(self, engine: sa.Engine, sequences: Sequences) -> None:
         self._engine = engine
         self._connection: sa.Connection | None = None
+        self._tenancy = Tenancy()
         self.sequences = sequences
         self.facts: list[StoredFact] = []  # of the current transaction
 
@@ -85,6 +87,8 @@ class BatchRunner:
                 transaction.commit()
             finally:
                 self._disconnect()
+        except StoreUnavailable:
+            return False
         except Bug as error:
             return isinstance(judge(error, in_commit=False), WriteFailed)  # it has an opinion: it is there
         return True
@@ -147,7 +151,13 @@ class BatchRunner:
 
     def _begin(self) -> sa.RootTransaction:
         if self._connection is None:
-            self._connection = self._engine.connect()
+            connection = self._engine.connect()
+            try:
+                self._tenancy.claim(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection.begin()
 
     def _roll_back(self, transaction: sa.RootTransaction, verdict: StoreError) -> None:

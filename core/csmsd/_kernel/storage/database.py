@@ -18,6 +18,7 @@ from csmsd._kernel.storage.facts import StoredFact, add_facts
 from csmsd._kernel.storage.faults import is_refused_write, judge
 from csmsd._kernel.storage.inline import InlineCommitter
 from csmsd._kernel.storage.sequences import Sequences
+from csmsd._kernel.storage.tenancy import require_vacancy
 from csmsd._kernel.storage.threaded import ThreadedCommitter
 from csmsd.env import Env
 from csmsd.errors import StoreUnavailable
@@ -25,6 +26,11 @@ from csmsd.pending import Pending
 from csmsd.store import FactRow, Query, Result, Row, Store, T, Write
 
 log = logging.getLogger("csmsd.store")
+
+
+def _claim(connection: sa.Connection, rows: Sequence[None]) -> Sequence[None]:
+    """A write of nothing: the committer claims the database with its first connection."""
+    return rows
 
 
 class Database(Store):
@@ -102,6 +108,18 @@ class Database(Store):
             return function(self.engine)
         return await trio.to_thread.run_sync(function, self.engine)
 
+    async def move_in(self) -> None:
+        """Claim the database for this csmsd; ConfigError if another one has it."""
+        if self.dialect != "postgresql":
+            return
+        try:
+            await self.run_alone(require_vacancy)
+            await self.submit(_claim, None)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self.committer.aclose()
+            raise
+
     def record_facts(self, connection: sa.Connection, rows: Sequence[FactRow]) -> None:
         """See Store."""
         if rows:
@@ -124,13 +142,14 @@ async def open_store(
     """Open the database of `url` until the block ends; everything submitted by then is committed and settled first.
 
     `inline` commits and reads in the trio thread, for tests in virtual time; such a store is not safe from power loss.
-    ConfigError: the URL cannot be used, or another csmsd uses the file. It makes no table: see `migrate`.
+    ConfigError: the URL cannot be used, or another csmsd uses the database. It makes no table: see `migrate`.
     """
     parsed = parse_url(url)
     lock = FileLock(parsed) if parsed.get_backend_name() == "sqlite" else None
     try:
         database = Database(parsed, env, readers=readers, is_inline=inline, tuning=tuning or Tuning())
         try:
+            await database.move_in()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(database.committer.watch)
                 try:
