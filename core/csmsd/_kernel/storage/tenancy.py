@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from csmsd.errors import ConfigError, StoreUnavailable
 
-_KEY = 0x63736D7364  # "csmsd"
+_KEY = 0x63736D73642D77  # "csmsd-w", for who writes; migrations have a lock of their own
 _TRY = sa.text("SELECT pg_try_advisory_lock(:key), pg_backend_pid()")
 _TRY_BRIEFLY = sa.text("SELECT pg_try_advisory_xact_lock(:key)")
 _HOLDER = sa.text(
@@ -18,7 +18,7 @@ _HOLDER = sa.text(
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " AND classid = :high AND objid = :low AND objsubid = 1"
 )
-_END = sa.text("SELECT pg_terminate_backend(:pid)")
+_END = sa.text("SELECT pg_terminate_backend(:pid, 2000)")  # waits for it, in milliseconds
 # A server notices in seconds, not in hours, that the machine of the holder is gone.
 _KEEPALIVES = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
 
