@@ -24,6 +24,7 @@ T = TypeVar("T")
 API = "/api/v1"
 TOKEN_FILE, URL_FILE = "admin.token", "http.url"  # in data_dir, written by the server
 DEFAULT_URL = "http://127.0.0.1:8080"
+USER_AGENT = "csmsd-cli"  # by which the server tells command lines from other programs, for the audit
 _NAMESPACE = "urn:csmsd:"
 _PAGE = 1000
 _CONNECT_TIMEOUT = 5.0
@@ -101,7 +102,7 @@ class ApiClient:
 
     def __init__(self, url: str, token: str = "", *, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"User-Agent": USER_AGENT} | ({"Authorization": f"Bearer {token}"} if token else {})
         # trust_env: no proxy of the environment stands between a machine and itself.
         self._http = httpx.Client(
             base_url=self.url, headers=headers, transport=transport, trust_env=False, timeout=_CONNECT_TIMEOUT

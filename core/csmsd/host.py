@@ -155,12 +155,32 @@ class Commands(ABC):
         """Newest first."""
 
 
+Way = Literal["ui", "api", "cli", "plugin", "system"]  # through what somebody acts
+
+
+WAYS: tuple[Way, ...] = ("ui", "api", "cli", "plugin", "system")
+
+
+def actor_of(name: str, way: Way) -> str:
+    """Who acts, as one text that can be stored and handed on: `ui:anna`, `cli:local admin (4f…)`."""
+    return f"{way}:{name}"
+
+
+def read_actor(actor: str) -> tuple[str, Way]:
+    """The name and the way in an actor's text; one without a way is csmsd itself or a plugin."""
+    way, colon, name = actor.partition(":")
+    for known in WAYS:
+        if colon and way == known:
+            return name, known
+    return actor, "system" if actor == "csmsd" else "plugin"
+
+
 class Audit(ABC):
     """Who changed what: append-only."""
 
     @abstractmethod
     def record(self, actor: str, action: str, subject: str, before: object = None, after: object = None) -> None:
-        """Note a change; `before` and `after` are anything msgspec encodes, without secrets."""
+        """Note a change; `actor` as `actor_of` makes it; `before` and `after` anything msgspec encodes, no secrets."""
 
 
 class Host(ABC):

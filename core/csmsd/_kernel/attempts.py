@@ -13,11 +13,11 @@ import sqlalchemy as sa
 import trio
 
 from csmsd._kernel.storage import tables
-from csmsd._kernel.throttle import address_of
 from csmsd.env import Env
 from csmsd.journal import Attempt
 from csmsd.pending import Pending
 from csmsd.store import Store
+from csmsd.throttling import address_of
 
 _WINDOW = 60.0  # seconds
 _ROWS_PER_WINDOW = 3000

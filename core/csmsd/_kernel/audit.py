@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from csmsd._kernel.storage import tables
 from csmsd.env import Env
-from csmsd.host import Audit
+from csmsd.host import Audit, read_actor
 from csmsd.store import Store
 
 log = logging.getLogger("csmsd.audit")
@@ -49,7 +49,8 @@ class AuditTrail(Audit):
 
     def record(self, actor: str, action: str, subject: str, before: object = None, after: object = None) -> None:
         """See Audit."""
-        entry = AuditEntry(self._env.now(), actor, action, subject, _json(before), _json(after))
+        name, _ = read_actor(actor)
+        entry = AuditEntry(self._env.now(), name, action, subject, _json(before), _json(after))
 
         def note(_value: Any, error: BaseException | None) -> None:
             if error is not None:

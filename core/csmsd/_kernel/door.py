@@ -12,7 +12,7 @@ from typing import Protocol
 from csmsd._kernel.authentication import BUSY_PAUSE, UNKNOWN, Authenticator
 from csmsd._kernel.registry import Occupant, Registry
 from csmsd._kernel.stationbook import StationBook
-from csmsd._kernel.throttle import Throttle, address_of
+from csmsd._kernel.throttle import Throttle
 from csmsd._kernel.transport.link import SUBPROTOCOL, Admission, Door, Link, Receiver
 from csmsd.config import Config
 from csmsd.env import Env
@@ -22,6 +22,7 @@ from csmsd.hookspecs import REJECT, ConnectRequest, Verdict, authenticate_statio
 from csmsd.host import Hooks
 from csmsd.journal import Attempt
 from csmsd.ocpp.identity import identity_of
+from csmsd.throttling import address_of
 
 log = logging.getLogger("csmsd.door")
 security = logging.getLogger("csmsd.security")

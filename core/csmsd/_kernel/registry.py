@@ -9,12 +9,12 @@ from typing import Protocol
 import msgspec
 import trio
 
-from csmsd._kernel.throttle import address_of
 from csmsd.env import Env
 from csmsd.events import Events
 from csmsd.hookspecs import station_connected, station_disconnected
 from csmsd.host import Hooks
 from csmsd.station import Station
+from csmsd.throttling import address_of
 
 log = logging.getLogger("csmsd.door")
 

@@ -23,19 +23,27 @@ from csmsd_web import (
     routes_events,
     routes_journal,
     routes_plugins,
+    routes_sessions,
     routes_stations,
     routes_system,
     routes_tokens,
+    routes_users,
 )
 from csmsd_web.access import Access
 from csmsd_web.config import WebConfig
+from csmsd_web.links import Links
+from csmsd_web.logins import Logins
 from csmsd_web.openapi import PREFIX, Documents
 from csmsd_web.problems import Problem, problem_of
+from csmsd_web.sessions import Sessions
 from csmsd_web.sse import Streams
 from csmsd_web.tokens import Tokens
+from csmsd_web.users import Users
 
 log = logging.getLogger("csmsd.web")
 
+# What handlers, also those of other plugins, may ask for by name.
+OFFERED = ("host", "users", "tokens", "sessions", "logins", "links", "access", "streams")
 PARAMETER = re.compile(r"\{[^}]*\}")
 
 OWN_ROUTES: tuple[ControllerRouterHandler, ...] = (
@@ -45,6 +53,8 @@ OWN_ROUTES: tuple[ControllerRouterHandler, ...] = (
     *routes_events.ROUTES,
     *routes_plugins.ROUTES,
     *routes_tokens.ROUTES,
+    *routes_users.ROUTES,
+    *routes_sessions.ROUTES,
     *routes_system.ROUTES,
 )
 
@@ -75,7 +85,12 @@ class Services:
 
     host: Host
     config: WebConfig
+    users: Users
     tokens: Tokens
+    sessions: Sessions
+    logins: Logins
+    links: Links
+    access: Access
     streams: Streams
 
 
@@ -116,7 +131,7 @@ def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Lites
         Router(PREFIX, route_handlers=[*OWN_ROUTES, *more]),
         *routes_system.PROBES,
     ]
-    offered = {name: _provide(getattr(services, name)) for name in ("host", "tokens", "streams")}
+    offered = {name: _provide(getattr(services, name)) for name in OFFERED}
     documents = _provide(Documents(services.host, described, offered))
     return Litestar(
         [
@@ -124,7 +139,7 @@ def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Lites
             routes_docs.front_page,
             Router("/api", route_handlers=routes_docs.ROUTES, dependencies={"documents": documents}),
         ],
-        guards=[Access(services.tokens, services.config).check],
+        guards=[services.access.check],
         dependencies=offered,
         exception_handlers={Exception: explain},
         middleware=[DefineMiddleware(Decoded)],

@@ -14,8 +14,9 @@ def web_routes() -> Sequence[ControllerRouterHandler]:
     """Asked when the web plugin starts, and again when the set of enabled plugins has changed.
 
     Return Litestar handlers, controllers or routers; they are mounted under `/api/v1`. Each handler declares who may
-    use it: `scope="read"`, `"operate"`, `"admin"` or `"public"`; one without a scope is refused to everybody. Handlers
-    find the name of whoever calls in `request.user`, for the audit, and may ask for `host: Host` as a dependency.
+    use it: `scope="read"`, `"operate"`, `"admin"`, `"own"` (anybody who is known) or `"public"`; one without a scope is
+    refused to everybody. Handlers find the name of whoever calls in `request.user`, for the audit, more about him with
+    `csmsd_web.principals.principal_of(request)`, and may ask for `host: Host` as a dependency.
     Unknown fields of a body with `forbid_unknown_fields` are reported with the nearest known name. Raise
     `litestar.exceptions.HTTPException`, or any `csmsd.errors.CsmsdError`, for an answer in problem+json. If you raise
     here your routes are missing. Called each time.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from csmsd_web.tokens import Tokens
+from csmsd_web.tokens import Token, Tokens
 
 TOKEN_FILE, URL_FILE = "admin.token", "http.url"
 LOCAL_NAME = "local admin"
+SYSTEM = "csmsd"
 
 
 async def keep_admin_token(folder: Path, tokens: Tokens) -> None:
@@ -18,10 +19,15 @@ async def keep_admin_token(folder: Path, tokens: Tokens) -> None:
         path.chmod(0o600)
         return
     for token in tokens.all():
-        if token.name == LOCAL_NAME and token.created_by == "csmsd":
-            await tokens.revoke(token.id, actor="csmsd")
-    _, text = await tokens.mint(LOCAL_NAME, "admin", actor="csmsd")
+        if is_local(token):
+            await tokens.revoke(token.id, actor=SYSTEM)
+    _, text = await tokens.mint(LOCAL_NAME, "admin", actor=SYSTEM)
     write_private(path, text)
+
+
+def is_local(token: Token) -> bool:
+    """Whether it is the one that whoever may read the data directory has."""
+    return token.name == LOCAL_NAME and token.created_by == "csmsd"
 
 
 def write_private(path: Path, text: str) -> None:

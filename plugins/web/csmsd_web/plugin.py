@@ -10,13 +10,19 @@ from litestar.types import ASGIApp
 from csmsd.host import Host
 from csmsd.plugin import Migrations, Plugin
 from csmsd_web import hookspecs, tables
+from csmsd_web.access import Access
 from csmsd_web.app import Services, build_app
 from csmsd_web.config import WebConfig
 from csmsd_web.front import Front
+from csmsd_web.links import Links
 from csmsd_web.localfiles import URL_FILE, keep_admin_token, write_private
+from csmsd_web.logins import Logins
+from csmsd_web.passwords import Passwords
 from csmsd_web.serving import open_listener, serve_http, url_of
+from csmsd_web.sessions import Sessions
 from csmsd_web.sse import Streams
 from csmsd_web.tokens import Tokens
+from csmsd_web.users import Users
 
 
 class WebPlugin(Plugin[WebConfig]):
@@ -29,19 +35,38 @@ class WebPlugin(Plugin[WebConfig]):
 
     def __init__(self, config: WebConfig, host: Host) -> None:
         super().__init__(config, host)
-        self.tokens = Tokens(host)
+        self.passwords = Passwords()
+        self.users = Users(host, self.passwords)
+        self.tokens = Tokens(host, self.users)
+        self.sessions = Sessions(host, config)
+        self.logins = Logins(host, self.users, self.sessions, config)
+        self.links = Links(host, self.users, config)
+        self.access = Access(self.users, self.tokens, self.sessions, config)
+        self.users.when_shut_out.append(self.sessions.end_all_of)
+        self.users.when_removed += [self.tokens.forget_all_of, self.links.forget_all_of]
         self.streams = Streams(host, config.streams, config.stream_heartbeat)
         self.http_url = ""  # "" while nothing listens
         self.app = Front(host, self._build)
 
     def _build(self) -> ASGIApp:
         of_plugins = self.host.hooks.call_plain(hookspecs.web_routes)
-        services = Services(self.host, self.config, self.tokens, self.streams)
+        services = Services(
+            self.host,
+            self.config,
+            self.users,
+            self.tokens,
+            self.sessions,
+            self.logins,
+            self.links,
+            self.access,
+            self.streams,
+        )
         return build_app(services, of_plugins)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Listen until csmsd stops; with `listen.http = ""` the application is there and nobody listens."""
-        await self.tokens.load()
+        for book in (self.users, self.tokens, self.sessions, self.links):
+            await book.load()
         if not self.host.config.listen.http:
             task_status.started()
             return

@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException, NotFoundException, ValidationExce
 from csmsd import errors
 from csmsd.env import Env
 from csmsd.errors import CsmsdError
+from csmsd_web import refusals
 
 log = logging.getLogger("csmsd.web")
 
@@ -40,6 +41,15 @@ STATUS: tuple[tuple[type[CsmsdError], int, str], ...] = (
     (errors.WriteFailed, 422, "not-storable"),
     (errors.StoreError, 503, "storage-unavailable"),
     (errors.PluginError, 409, "plugin-refused"),
+    (refusals.UnknownUser, 404, "unknown-user"),
+    (refusals.UnknownToken, 404, "unknown-token"),
+    (refusals.UnknownSession, 404, "unknown-session"),
+    (refusals.UserExists, 409, "user-exists"),
+    (refusals.InvalidUser, 422, "invalid-user"),
+    (refusals.LastAdministrator, 409, "last-administrator"),
+    (refusals.LoginRefused, 401, "login-refused"),
+    (refusals.LoginThrottled, 429, "login-throttled"),
+    (refusals.LinkRefused, 403, "link-refused"),
     (CsmsdError, 409, "not-possible"),
 )
 
@@ -67,7 +77,8 @@ def problem_of(request: Request[Any, Any, Any], error: Exception, env: Env) -> R
             return _response(error.status_code, _kind(error.status_code), error.detail, error.headers)
         case CsmsdError():
             status, kind = next((status, kind) for type_, status, kind in STATUS if isinstance(error, type_))
-            return _response(status, kind, str(error))
+            headers = {"retry-after": str(error.whole_seconds)} if isinstance(error, refusals.LoginThrottled) else None
+            return _response(status, kind, str(error), headers)
         case _:
             id_ = env.new_id()
             log.error("%s %s failed (%s)", request.method, request.url.path, id_, exc_info=error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any
 
 from litestar import Request, get
@@ -10,8 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.types import ASGIApp
 
+from csmsd_web.access import Access
+from csmsd_web.principals import Principal
 from csmsd_web.sse import EventStream, Streams
-from csmsd_web.tokens import Tokens
 
 Kinds = Annotated[
     str, QueryParameter(description="Comma-separated kinds, for instance `exchange,transaction.started`.")
@@ -22,7 +22,7 @@ Kinds = Annotated[
 async def watch_events(
     request: Request[Any, Any, Any],
     streams: NamedDependency[Streams],
-    tokens: NamedDependency[Tokens],
+    access: NamedDependency[Access],
     kinds: Kinds = "",
     station_id: FromQuery[str | None] = None,
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
@@ -30,8 +30,10 @@ async def watch_events(
     """Server-sent events. Live and lossy: after an event `resync`, something was missed; read again what you show."""
     streams.check_room()
     wanted = frozenset(kind.strip() for kind in kinds.split(",") if kind.strip())
-    is_allowed = partial(tokens.is_valid, request.auth.id)
-    return EventStream(streams, wanted, station_id, is_allowed=is_allowed, has_missed=last_event_id is not None)
+    principal: Principal = request.auth
+    return EventStream(
+        streams, wanted, station_id, is_allowed=lambda: access.is_valid(principal), has_missed=last_event_id is not None
+    )
 
 
 ROUTES = [watch_events]

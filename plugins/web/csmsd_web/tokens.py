@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 
 import msgspec
 import sqlalchemy as sa
 
-from csmsd.errors import CsmsdError
 from csmsd.host import Host
+from csmsd_web.keys import new_key, read_key
+from csmsd_web.principals import SCOPE_OF, Scope, lesser
+from csmsd_web.refusals import UnknownToken
 from csmsd_web.tables import token as table
+from csmsd_web.users import Users
 
-Scope = Literal["read", "operate", "admin"]
-SCOPES: tuple[Scope, ...] = ("read", "operate", "admin")  # each includes those before it
-
-TEXT = re.compile(r"csms_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
+PREFIX = "csms"
 USE_INTERVAL = timedelta(minutes=1)  # between two notes that a token was used
-NOTHING = hashlib.sha256(b"").hexdigest()  # compared with when there is no such token, so that it takes as long
-
-
-class UnknownToken(CsmsdError):
-    """No API token of that id exists."""
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -38,10 +29,7 @@ class Token(msgspec.Struct, frozen=True):
     created_by: str
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
-
-    def allows(self, scope: str) -> bool:
-        """Whether it is good for what needs `scope`."""
-        return scope in SCOPES[: SCOPES.index(self.scope) + 1]
+    user: str | None = None  # whose it is: good while he may come in, for no more than his role allows
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -96,8 +84,8 @@ def _entry(row: sa.RowMapping) -> Entry:
 class Tokens:
     """All API tokens of one csmsd, in memory; changed only after the COMMIT."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, host: Host, users: Users) -> None:
+        self._host, self._users = host, users
         self._entries: dict[str, Entry] = {}
 
     async def load(self) -> None:
@@ -109,17 +97,18 @@ class Tokens:
         return sorted((entry.token for entry in self._entries.values()), key=lambda token: (token.created_at, token.id))
 
     async def mint(
-        self, name: str, scope: Scope, *, actor: str, expires_at: datetime | None = None
+        self, name: str, scope: Scope, *, actor: str, expires_at: datetime | None = None, user: str | None = None
     ) -> tuple[Token, str]:
-        """A new token, and its text: this is the only moment at which anybody can see that."""
+        """A new token, and its text: this is the only moment at which anybody can see that. UnknownUser."""
         env = self._host.env
-        id_, secret = env.token_bytes(8).hex(), env.token_bytes(32).hex()
-        token = Token(id_, name, scope, env.now(), actor, expires_at)
-        entry = Entry(token, _digest(secret))
+        owner = None if user is None else self._users.get(user).name
+        key = new_key(PREFIX, env.token_bytes)
+        token = Token(key.id, name, scope, env.now(), actor, expires_at, user=owner)
+        entry = Entry(token, key.digest)
         await self._host.store.submit(add_tokens, entry)
-        self._entries[id_] = entry
-        self._host.audit.record(actor, "token.create", id_, None, token)
-        return token, f"csms_{id_}_{secret}"
+        self._entries[key.id] = entry
+        self._host.audit.record(actor, "token.create", key.id, None, token)
+        return token, key.text
 
     async def revoke(self, id_: str, *, actor: str) -> None:
         """No good from now on; UnknownToken."""
@@ -130,25 +119,37 @@ class Tokens:
         self._entries.pop(id_, None)
         self._host.audit.record(actor, "token.revoke", id_, entry.token, None)
 
+    def forget_all_of(self, user: str) -> None:
+        """The user is gone: so are his tokens; the database follows."""
+        for id_, entry in list(self._entries.items()):
+            if entry.token.user == user:
+                del self._entries[id_]
+                self._host.store.submit(delete_tokens, id_)
+
     def verify(self, text: str) -> Token | None:
-        """The token if it is genuine and has not expired."""
-        match = TEXT.fullmatch(text)
-        if match is None:
+        """The token if it is genuine, has not expired and its user may come in."""
+        shown = read_key(PREFIX, text)
+        if shown is None:
             return None
-        id_, secret = match.groups()
-        entry = self._entries.get(id_)
-        is_genuine = hmac.compare_digest(_digest(secret), NOTHING if entry is None else entry.digest)
-        if entry is None or not is_genuine:
+        entry = self._entries.get(shown.id)
+        if not shown.fits(None if entry is None else entry.digest) or entry is None:
             return None
-        if not self.is_valid(id_):
+        if not self.is_valid(shown.id):
             return None
         self._note_use(entry, self._host.env.now())
         return entry.token
+
+    def scope_of(self, token: Token) -> Scope:
+        """What it is good for now: never more than its user may."""
+        owner = None if token.user is None else self._users.active(token.user)
+        return token.scope if owner is None else lesser(token.scope, SCOPE_OF[owner.role])
 
     def is_valid(self, id_: str) -> bool:
         """Whether a token has been neither revoked nor overtaken by its expiry."""
         entry = self._entries.get(id_)
         if entry is None:
+            return False
+        if entry.token.user is not None and self._users.active(entry.token.user) is None:
             return False
         return entry.token.expires_at is None or self._host.env.now() < entry.token.expires_at
 
@@ -158,7 +159,3 @@ class Tokens:
             used = msgspec.structs.replace(entry.token, last_used_at=now)
             self._entries[used.id] = Entry(used, entry.digest)
             self._host.store.submit_later(note_uses, Use(used.id, now))
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

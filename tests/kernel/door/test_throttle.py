@@ -14,7 +14,8 @@ from trio.testing import MockClock
 
 from csmsd import hookspecs
 from csmsd._kernel.hooks import Terms
-from csmsd._kernel.throttle import Buckets, Throttle, address_of
+from csmsd._kernel.throttle import Throttle
+from csmsd.throttling import Buckets, address_of
 from csmsd.config import Limits
 from csmsd.hookspecs import Verdict
 from csmsd.station import StationRecord

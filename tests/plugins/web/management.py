@@ -9,7 +9,7 @@ import httpx
 from csmsd.testing import TestCsms, TestStation
 from csmsd_core import BootNotification, BootNotificationResponse
 from csmsd_web import WebPlugin
-from csmsd_web.tokens import Scope
+from csmsd_web.principals import Scope
 
 
 class Api:

@@ -28,7 +28,7 @@ async def test_a_command_returns_the_stations_answer(api: Api) -> None:
     assert [bytes(call.payload) for call in station.calls] == [b'{"type":"Soft"}']
     record = (await api.get(f"/commands/{answer.json()['id']}")).json()
     assert (record["state"], record["request"]) == ("answered", SOFT)
-    assert record["actor"].startswith("test admin (")
+    assert record["actor"].startswith("api:test admin (")
     assert (await api.audit())[0].action == "command.submit"
 
 
