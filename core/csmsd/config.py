@@ -119,6 +119,7 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     journal: Annotated[bool, "Keep every exchange with stations."] = True
     journal_retention_days: Annotated[Days, "For how long; 0 = for ever."] = 30.0
     attempt_retention_days: Annotated[Days, "For how long attempts to connect are kept; 0 = for ever."] = 7.0
+    audit_retention_days: Annotated[Days, "For how long the audit is kept; 0 = for ever."] = 0.0
     journal_max_rows: Annotated[CountOrNone, "How many exchanges are kept; 0 = no limit."] = 5_000_000
 
 

@@ -175,12 +175,69 @@ def read_actor(actor: str) -> tuple[str, Way]:
     return actor, "system" if actor == "csmsd" else "plugin"
 
 
+class AuditEntry(msgspec.Struct, frozen=True):
+    """One change, command or log-in. `before` and `after` are JSON; None: there was, or is, nothing."""
+
+    at: datetime
+    actor: str  # without the way
+    action: str  # station.change, command.submit, user.add…
+    subject: str  # the station, user, token… it was done to
+    before: str | None = None
+    after: str | None = None
+    way: str = ""
+    id: int = 0  # 1, 2, 3… without a gap
+    hash: str = ""  # over the entry and the hash of the one before
+
+
+class AuditFilter(msgspec.Struct, frozen=True):
+    """Which entries; what is empty does not matter."""
+
+    before_id: int | None = None  # older ones than this
+    actor: str = ""
+    way: str = ""
+    action: str = ""  # also the first part: `station` finds station.change
+    subject: str = ""
+    limit: int = 100
+
+
+class AuditFinding(msgspec.Struct, frozen=True):
+    """What is wrong with the chain, from one entry to another."""
+
+    kind: Literal["changed", "replaced", "missing", "added", "cut", "mark"]
+    first_id: int
+    last_id: int
+    words: str
+
+
+class AuditVerdict(msgspec.Struct, frozen=True):
+    """What a check of the whole audit has found."""
+
+    entries: int
+    first_id: int  # of those that are kept; 0: there are none
+    last_id: int
+    head: str  # "<last id>:<hash>": whoever has noted it elsewhere can prove that nothing before it was exchanged
+    findings: tuple[AuditFinding, ...] = ()
+
+    @property
+    def is_intact(self) -> bool:
+        """Nothing was changed, deleted, exchanged or added behind csmsd's back."""
+        return not self.findings
+
+
 class Audit(ABC):
-    """Who changed what: append-only."""
+    """Who changed what: append-only, each entry chained to the one before by its hash."""
 
     @abstractmethod
     def record(self, actor: str, action: str, subject: str, before: object = None, after: object = None) -> None:
         """Note a change; `actor` as `actor_of` makes it; `before` and `after` anything msgspec encodes, no secrets."""
+
+    @abstractmethod
+    async def entries(self, wanted: AuditFilter | None = None) -> Sequence[AuditEntry]:
+        """Newest first."""
+
+    @abstractmethod
+    async def verify(self, anchor: str = "") -> AuditVerdict:
+        """Read everything and check the chain; `anchor` is a head that was noted earlier. ValueError if it is none."""
 
 
 class Host(ABC):

@@ -18,6 +18,7 @@ from csmsd._kernel.storage import tables
 from csmsd._kernel.storage.database import Database, open_store
 from csmsd.config import StoreConfig
 from csmsd.env import Env
+from csmsd.host import AuditFilter
 from csmsd.journal import Attempt, Decision, Exchange, ExchangeFilter
 from csmsd.ocpp.decoding import Deviation
 
@@ -132,7 +133,7 @@ async def test_changes_are_in_the_audit_trail(store: Database) -> None:
     await settle(store)
     (entry,) = await audit.entries()
     assert (entry.at, entry.actor, entry.before, entry.after) == (NOW, "operator", '{"note":""}', '{"note":"\\u0000"}')
-    assert await audit.entries(before_id=entry.id) == []
+    assert await audit.entries(AuditFilter(before_id=entry.id)) == []
 
 
 async def test_old_and_surplus_exchanges_go(store: Database) -> None:

@@ -99,9 +99,9 @@ def test_a_missing_column_or_table_is_noticed(engine: sa.Engine) -> None:
 
 
 def test_upgrading_twice_changes_nothing(engine: sa.Engine) -> None:
-    assert [lineage.pending for lineage in status(engine, KERNEL)] == [("0001", "0002", "0003")]
-    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", None, "0003", ("0001", "0002", "0003"))]
-    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", "0003", "0003", ())]
+    assert [lineage.pending for lineage in status(engine, KERNEL)] == [("0001", "0002", "0003", "0004")]
+    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", None, "0004", ("0001", "0002", "0003", "0004"))]
+    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", "0004", "0004", ())]
     require_current(engine, KERNEL)
 
 
@@ -183,6 +183,9 @@ def test_ids_of_facts_go_on_after_those_of_an_older_csmsd(
 ) -> None:
     upgrade(engine, KERNEL)
     with engine.begin() as connection:
+        for column in ("way", "previous", "hash"):
+            connection.execute(sa.text(f"ALTER TABLE kernel_audit DROP COLUMN {column}"))
+        connection.execute(sa.text("DROP TABLE kernel_audit_mark"))
         connection.execute(sa.text("UPDATE schema_version_kernel SET version_num = '0002'"))
         row = {"name": "x", "station_id": "A", "payload": b"{}", "at": datetime(2026, 1, 1, tzinfo=UTC)}
         for id_ in facts:

@@ -27,7 +27,7 @@ from csmsd.errors import (
     StoreError,
     UnknownCommand,
 )
-from csmsd.host import CommandRecord, Commands, CommandState
+from csmsd.host import Audit, CommandRecord, Commands, CommandState
 from csmsd.ocpp.encoding import encode_payload
 from csmsd.station import Station, Stations
 from csmsd.store import Store
@@ -144,9 +144,11 @@ class CommandDesk(Commands):
         nursery: trio.Nursery,
         known: Callable[[], Mapping[str, AnyCommand]],
         offering: Callable[[str], str | None],
+        audit: Audit,
     ) -> None:
         self._store, self._stations, self._env, self._nursery, self._known = store, stations, env, nursery, known
         self._offering = offering  # the plugin that would offer a command, were it enabled
+        self._audit = audit
         self._running: dict[str, trio.Event] = {}
         self._storing: Counter[str] = Counter()  # submissions on their way to the database
 
@@ -187,6 +189,8 @@ class CommandDesk(Commands):
                 """In the moment of the COMMIT, also if the submitter has gone, and before any repeat is told of it."""
                 if first is None:
                     self._running[new_id] = ended = trio.Event()
+                    told = {"id": new_id, "action": action, "request": shown}
+                    self._audit.record(actor, "command.submit", station_id, None, told)
                     self._nursery.start_soon(self._run, record, station, command, request, ended)
                 return first
 
@@ -253,6 +257,8 @@ class CommandDesk(Commands):
     ) -> None:
         try:
             finish = await self._call(record.id, station, command, request)
+            told = {"id": record.id, "action": record.action, "state": finish.state, "error": finish.error}
+            self._audit.record(record.actor, "command.end", station.id, None, told)
             try:
                 await self._store.submit(finish_commands, finish)
             except StoreError as error:

@@ -104,7 +104,13 @@ class House(Host):
             load_plugin,
         )
         self.commands = self.desk = CommandDesk(
-            store, self.stations, env, nursery, lambda: self.plugin_set.tables.commands, self.plugin_set.offering
+            store,
+            self.stations,
+            env,
+            nursery,
+            lambda: self.plugin_set.tables.commands,
+            self.plugin_set.offering,
+            self.audit,
         )
         self.recorder = Recorder(journal, self.events, self.hooks)
         self.dispatcher = Dispatcher(

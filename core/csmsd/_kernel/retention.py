@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import sqlalchemy as sa
 import trio
 
+from csmsd._kernel.audit import Trim, trim_audit
 from csmsd._kernel.storage import tables
 from csmsd.config import StoreConfig
 from csmsd.env import Env
@@ -90,7 +92,7 @@ class Retention:
     """Keeps the kernel's tables within the configuration's bounds. `run` is its task."""
 
     def __init__(self, store: Store, env: Env, config: StoreConfig) -> None:
-        self._store, self._env = store, env
+        self._store, self._env, self._audit_days = store, env, config.audit_retention_days
         self._rules: tuple[tuple[Write[Bounds, int], Callable[[], Bounds]], ...] = (
             (PURGE_EXCHANGES, lambda: Bounds(self._since(config.journal_retention_days), config.journal_max_rows)),
             (PURGE_ATTEMPTS, lambda: Bounds(self._since(config.attempt_retention_days), _ATTEMPTS_MAX_ROWS)),
@@ -116,6 +118,7 @@ class Retention:
         total = 0
         for purge, bounds in self._rules:
             total += await self._delete(purge, bounds())
+        total += await self._trim_audit()
         untaken = await self._delete(PURGE_UNTAKEN_FACTS, Bounds(self._since(_UNTAKEN_FACT_DAYS)))
         if untaken:
             log.warning(
@@ -128,6 +131,18 @@ class Retention:
         while deleted >= CHUNK:
             deleted = await self._store.submit(purge, bounds)
             total += deleted
+        return total
+
+    async def _trim_audit(self) -> int:
+        """A day's worth at once: each cut is an entry itself."""
+        if not self._audit_days:
+            return 0
+        now = self._env.now()
+        bounds = Trim(self._since(self._audit_days + 1), self._since(self._audit_days), now, CHUNK)
+        total = cut = await self._store.submit(trim_audit, bounds)
+        while cut >= CHUNK:
+            cut = await self._store.submit(trim_audit, msgspec.structs.replace(bounds, due=bounds.since))
+            total += cut
         return total
 
     def _since(self, days: float) -> datetime:

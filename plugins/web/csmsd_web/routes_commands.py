@@ -85,7 +85,6 @@ async def send_command(
     payload = await request.body()
     warnings = warnings_about(host, station_id, action, payload)
     record = await host.commands.submit(station_id, action, payload, actor=request.user, command_id=idempotency_key)
-    host.audit.record(request.user, "command.submit", station_id, None, {"id": record.id, "action": action})
     patience = patience_of(prefer)
     ended = None
     with trio.move_on_after(patience):

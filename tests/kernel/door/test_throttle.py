@@ -15,10 +15,10 @@ from trio.testing import MockClock
 from csmsd import hookspecs
 from csmsd._kernel.hooks import Terms
 from csmsd._kernel.throttle import Throttle
-from csmsd.throttling import Buckets, address_of
 from csmsd.config import Limits
 from csmsd.hookspecs import Verdict
 from csmsd.station import StationRecord
+from csmsd.throttling import Buckets, address_of
 
 OpenWorld = Callable[..., Awaitable[Any]]
 KEY = "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF"

@@ -29,7 +29,10 @@ async def test_a_command_returns_the_stations_answer(api: Api) -> None:
     record = (await api.get(f"/commands/{answer.json()['id']}")).json()
     assert (record["state"], record["request"]) == ("answered", SOFT)
     assert record["actor"].startswith("api:test admin (")
-    assert (await api.audit())[0].action == "command.submit"
+    ended, submitted, *_ = await api.audit()
+    assert (ended.action, submitted.action, submitted.way) == ("command.end", "command.submit", "api")
+    assert ended.actor == submitted.actor
+    assert '"state":"answered"' in ended.after
 
 
 @pytest.mark.req("OPS-01")

@@ -145,13 +145,24 @@ command = sa.Table(
 audit = sa.Table(
     "kernel_audit",
     metadata,
-    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("id", BigId, primary_key=True, autoincrement=False),  # 1, 2, 3… without a gap
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("actor", StationText, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("subject", StationText, nullable=False),
     sa.Column("before", StationText),
     sa.Column("after", StationText),
+    sa.Column("way", sa.Text, nullable=False, server_default=""),
+    sa.Column("previous", sa.Text, nullable=False, server_default=""),  # the hash of the entry before
+    sa.Column("hash", sa.Text, nullable=False, server_default=""),  # see csmsd._kernel.storage.chain
+)
+
+audit_mark = sa.Table(  # where the chain of the audit begins and ends
+    "kernel_audit_mark",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # base: the last entry that retention deleted; head: the last one
+    sa.Column("entry_id", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
 )
 
 sequence = sa.Table(  # hi/lo blocks of ids (TX-02)
