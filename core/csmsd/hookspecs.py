@@ -99,6 +99,15 @@ def report_metrics() -> Iterable[Metric]:
     raise AssertionError
 
 
+@hookspec(colour="plain")
+def greet() -> Iterable[tuple[str, str]]:
+    """Asked once, when `csmsd run` is up and tells the person at the terminal how to go on.
+
+    Return pairs of a short heading and a line. A failure costs only this plugin's lines.
+    """
+    raise AssertionError
+
+
 @hookspec(colour="either")
 def authenticate_station(request: ConnectRequest) -> Verdict | None:
     """Asked once for every upgrade of a station whose identity is known, before anything is answered.

@@ -192,7 +192,8 @@ class AuditEntry(msgspec.Struct, frozen=True):
 class AuditFilter(msgspec.Struct, frozen=True):
     """Which entries; what is empty does not matter."""
 
-    before_id: int | None = None  # older ones than this
+    before_id: int | None = None  # older ones than this, the newest first
+    after_id: int | None = None  # newer ones than this, the oldest first
     actor: str = ""
     way: str = ""
     action: str = ""  # also the first part: `station` finds station.change
@@ -233,7 +234,7 @@ class Audit(ABC):
 
     @abstractmethod
     async def entries(self, wanted: AuditFilter | None = None) -> Sequence[AuditEntry]:
-        """Newest first."""
+        """Newest first, unless `after_id` is given."""
 
     @abstractmethod
     async def verify(self, anchor: str = "") -> AuditVerdict:

@@ -133,11 +133,15 @@ class AuditTrail(Audit):
 
 def _query(wanted: AuditFilter) -> sa.Select[Any]:
     row = tables.audit.c
-    query = sa.select(tables.audit).order_by(row.id.desc()).limit(wanted.limit)
+    order = row.id.desc() if wanted.after_id is None else row.id
+    query = sa.select(tables.audit).order_by(order).limit(wanted.limit)
+    if wanted.after_id is not None:
+        query = query.where(row.id > wanted.after_id)
     if wanted.before_id is not None:
         query = query.where(row.id < wanted.before_id)
     if wanted.action:
-        query = query.where(sa.or_(row.action == wanted.action, row.action.startswith(f"{wanted.action}.", autoescape=True)))
+        is_part = row.action.startswith(f"{wanted.action}.", autoescape=True)
+        query = query.where(sa.or_(row.action == wanted.action, is_part))
     for column, value in ((row.actor, wanted.actor), (row.way, wanted.way), (row.subject, wanted.subject)):
         if value:
             query = query.where(column == value)

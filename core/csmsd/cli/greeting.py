@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from csmsd.client import URL_FILE
 from csmsd.config import Config
@@ -13,11 +13,12 @@ from csmsd.listening import parse_address
 _ELSEWHERE = ("192.0.2.1", 9)  # documentation prefix: never reached, and nothing is sent
 
 
-def text(config: Config, urls: Sequence[str]) -> str:
+def text(config: Config, urls: Sequence[str], more: Iterable[tuple[str, str]] = ()) -> str:
     """The lines for the terminal."""
     lines = ["csmsd is up.", *(f"  stations   {reachable(url)}/<station id>" for url in urls)]
     if (config.data_dir / URL_FILE).exists():
         lines.append(f"  operators  {(config.data_dir / URL_FILE).read_text(encoding='utf-8').strip()}")
+    lines += [f"  {heading:<9}  {line}" for heading, line in more]
     if config.access.unknown_stations == "register":
         lines.append("  next       enter the URL in your charger, then: csmsd tail")
     else:

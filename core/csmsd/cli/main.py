@@ -26,9 +26,10 @@ _OWN = {
     "call": "csmsd.cli.call:call",
     "tail": "csmsd.cli.tail:tail",
     "attempts": "csmsd.cli.attempts:attempts",
+    "audit": "csmsd.cli.audit:audit",
 }
 _SECTIONS = (
-    ("The server", ("run", "check", "config", "db", "plugins")),
+    ("The server", ("run", "check", "config", "db", "plugins", "audit")),
     ("Stations", ("station", "call", "tail", "attempts")),
 )
 

@@ -20,6 +20,7 @@ from csmsd.cli.options import SettingsCommand, takes_settings
 from csmsd.cli.settings import Settings, check_plugins
 from csmsd.config import Config
 from csmsd.errors import ConfigError
+from csmsd.hookspecs import greet
 from csmsd.host import Host
 
 log = logging.getLogger("csmsd")
@@ -117,4 +118,5 @@ def _settle_memory() -> None:
 def _greet(config: Config, csms: Host) -> None:
     for warning in greeting.warnings(config):
         log.warning(warning)
-    click.echo(greeting.text(config, csms.ocpp_urls))
+    more = [pair for some in csms.hooks.call_plain(greet) for pair in some]
+    click.echo(greeting.text(config, csms.ocpp_urls, more))

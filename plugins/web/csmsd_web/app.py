@@ -11,13 +11,15 @@ from urllib.parse import unquote
 
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
+from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
-from csmsd.errors import Bug
+from csmsd.errors import Bug, PluginError
 from csmsd.host import Host
 from csmsd_web import (
+    routes_audit,
     routes_commands,
     routes_docs,
     routes_events,
@@ -29,7 +31,7 @@ from csmsd_web import (
     routes_tokens,
     routes_users,
 )
-from csmsd_web.access import Access
+from csmsd_web.access import DECLARED, Access
 from csmsd_web.config import WebConfig
 from csmsd_web.links import Links
 from csmsd_web.logins import Logins
@@ -52,6 +54,7 @@ OWN_ROUTES: tuple[ControllerRouterHandler, ...] = (
     *routes_journal.ROUTES,
     *routes_events.ROUTES,
     *routes_plugins.ROUTES,
+    *routes_audit.ROUTES,
     *routes_tokens.ROUTES,
     *routes_users.ROUTES,
     *routes_sessions.ROUTES,
@@ -96,11 +99,16 @@ class Services:
 
 def build_app(services: Services, of_plugins: Sequence[Sequence[ControllerRouterHandler]]) -> Litestar:
     """The application; routes of a plugin that do not fit are left out, and the log says so."""
+    if silent := undeclared(OWN_ROUTES):
+        raise PluginError(f"the route {silent[0]} does not declare who may use it")
     taken = _claims(OWN_ROUTES)
     fitting: list[ControllerRouterHandler] = []
     for routes in of_plugins:
         try:
             wanted = _claims(routes)
+            if silent := undeclared(routes):
+                log.error("routes of a plugin are left out: %s does not declare who may use it (scope=…)", silent[0])
+                continue
             if clash := sorted(wanted & taken):
                 log.error("routes of a plugin are left out: %s exists already", clash[0])
                 continue
@@ -121,6 +129,19 @@ def _claims(routes: Sequence[ControllerRouterHandler]) -> set[str]:
         for method in route.methods
         if method != "OPTIONS"
     }
+
+
+def undeclared(routes: Sequence[ControllerRouterHandler]) -> list[str]:
+    """The paths of handlers that do not say who may use them, or say nonsense."""
+    found: list[str] = []
+    for route in Router("/", route_handlers=routes).routes:
+        own: Sequence[BaseRouteHandler]
+        if isinstance(route, HTTPRoute):
+            own = [handler for handler in route.route_handlers if handler.http_methods != {"OPTIONS"}]
+        else:
+            own = [route.route_handler]
+        found += [route.path for handler in own if handler.opt.get("scope") not in DECLARED]
+    return found
 
 
 def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Litestar:

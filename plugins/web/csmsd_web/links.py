@@ -65,11 +65,16 @@ def _entry(row: sa.RowMapping) -> Entry:
     return Entry(Link(**fields), digest)
 
 
+def path_of(text: str) -> str:
+    """Where a browser uses the link."""
+    return f"{PATH}?link={text}"
+
+
 class Links:
     """All unused links of one csmsd."""
 
     def __init__(self, host: Host, users: Users, config: WebConfig) -> None:
-        self._host, self._users = host, users
+        self._host, self._users, self._public_url = host, users, config.public_url
         self._lifetime = timedelta(seconds=config.link_lifetime)
         self._entries: dict[str, Entry] = {}
 
@@ -90,6 +95,11 @@ class Links:
         text = await self._make(user.name, actor)
         self._host.audit.record(actor, "user.link", user.name, None, None)
         return text
+
+    def url_of(self, text: str, local_url: str) -> str:
+        """What to open in a browser; "" if nobody knows how csmsd is reached."""
+        base = self._public_url or local_url
+        return base and base + path_of(text)
 
     def get(self, text: str) -> Link:
         """The link that a text opens; LinkRefused."""

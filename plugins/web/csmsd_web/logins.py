@@ -22,6 +22,7 @@ log = logging.getLogger("csmsd.web")
 ANONYMOUS = actor_of("nobody", "ui")
 REFUSED = "the name or the password is wrong"
 Outcome = Literal["granted", "refused", "throttled"]
+OUTCOMES: tuple[Outcome, ...] = ("granted", "refused", "throttled")
 
 
 class Login(msgspec.Struct, frozen=True):

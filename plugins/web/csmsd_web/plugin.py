@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
+from datetime import timedelta
 
 import trio
 from litestar.types import ASGIApp
 
+from csmsd.hookspecs import Metric, hookimpl
 from csmsd.host import Host
 from csmsd.plugin import Migrations, Plugin
-from csmsd_web import hookspecs, tables
+from csmsd_web import cli, hookspecs, tables
 from csmsd_web.access import Access
 from csmsd_web.app import Services, build_app
 from csmsd_web.config import WebConfig
 from csmsd_web.front import Front
 from csmsd_web.links import Links
 from csmsd_web.localfiles import URL_FILE, keep_admin_token, write_private
-from csmsd_web.logins import Logins
+from csmsd_web.logins import OUTCOMES, Logins
 from csmsd_web.passwords import Passwords
 from csmsd_web.serving import open_listener, serve_http, url_of
 from csmsd_web.sessions import Sessions
@@ -31,6 +34,7 @@ class WebPlugin(Plugin[WebConfig]):
     name = "web"
     config_type = WebConfig
     specs = (hookspecs,)
+    cli = (cli.user, cli.token)
     migrations = Migrations("csmsd_web", tables.metadata)
 
     def __init__(self, config: WebConfig, host: Host) -> None:
@@ -46,6 +50,7 @@ class WebPlugin(Plugin[WebConfig]):
         self.users.when_removed += [self.tokens.forget_all_of, self.links.forget_all_of]
         self.streams = Streams(host, config.streams, config.stream_heartbeat)
         self.http_url = ""  # "" while nothing listens
+        self._first_link = ""  # the text of the one-time link, while there is no user
         self.app = Front(host, self._build)
 
     def _build(self) -> ASGIApp:
@@ -78,11 +83,36 @@ class WebPlugin(Plugin[WebConfig]):
                 await keep_admin_token(folder, self.tokens)
             write_private(folder / URL_FILE, self.http_url)
             self.app.current()
+            await self._offer_first_link()
             await self._serve(listener, task_status)
         finally:
             listener.close()
             self.http_url = ""
             (folder / URL_FILE).unlink(missing_ok=True)
+
+    async def _offer_first_link(self) -> None:
+        """While there is no user: for whoever reads the terminal (or the log) of this machine."""
+        if not self.users.all():
+            self._first_link = await self.links.for_first_administrator()
+
+    @hookimpl
+    def greet(self) -> Iterable[tuple[str, str]]:
+        """How the first user comes in."""
+        if not self.http_url or self.users.all():
+            return []
+        if self.host.plugins.get("ui") is None:
+            return [("users", "none yet: csmsd user add <name> --role administrator")]
+        until = (self.host.env.now() + timedelta(seconds=self.config.link_lifetime)).astimezone()
+        url = self.links.url_of(self._first_link, self.http_url)
+        return [("first user", f"{url}   (once, until {until:%H:%M})")]
+
+    @hookimpl
+    def report_metrics(self) -> Iterable[Metric]:
+        """Sessions, and how log-ins ended."""
+        yield Metric("web_sessions", "Open sessions of people.", len(self.sessions.all()))
+        for outcome in OUTCOMES:
+            count = self.logins.outcomes[outcome]
+            yield Metric("web_logins_total", "Log-ins, by outcome.", count, (("outcome", outcome),), "counter")
 
     async def _serve(self, listener: socket.socket, task_status: trio.TaskStatus[None]) -> None:
         stop = trio.Event()

@@ -128,7 +128,7 @@ async def change_password(
     """Every session of the user ends, and this one goes on under a new cookie."""
     me = principal_of(request)
     if me is None or me.kind != "session":
-        raise Problem(403, "forbidden", "a password is changed in a session: log in first")
+        raise Problem(403, "needs-session", "a password is changed in a session: log in first")
     await logins.check(me.user, data.current, peer=peer_of(request))
     user = await users.set_password(me.user, data.password, actor=me.actor)
     login = await logins.admit(user, peer=peer_of(request), user_agent=request.headers.get("user-agent", ""))

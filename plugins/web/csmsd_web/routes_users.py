@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from csmsd_web.links import PATH, Links
+from csmsd_web.links import Links, path_of
 from csmsd_web.paging import Page
 from csmsd_web.principals import Role
 from csmsd_web.users import User, Users
@@ -46,6 +46,7 @@ class NewLink(msgspec.Struct, frozen=True):
     user: str
     text: str
     path: str
+    url: str  # "" unless `public_url` is set
     expires_at: datetime
 
 
@@ -93,7 +94,7 @@ async def set_password(
 async def make_link(request: Request[Any, Any, Any], links: NamedDependency[Links], name: FromPath[str]) -> NewLink:
     """With it the user chooses his password; an older one is no good any more."""
     text = await links.for_user(name, actor=request.user)
-    return NewLink(name.lower(), text, f"{PATH}?link={text}", links.get(text).expires_at)
+    return NewLink(name.lower(), text, path_of(text), links.url_of(text, ""), links.get(text).expires_at)
 
 
 ROUTES = [list_users, get_user, add_user, change_user, remove_user, set_password, make_link]

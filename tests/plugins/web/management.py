@@ -84,3 +84,36 @@ def problem(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:
     assert body["title"]
     assert body["detail"]
     return body
+
+
+class Browser:
+    """Somebody with a browser: keeps cookies, and sends the CSRF token it was given with every change."""
+
+    def __init__(self, api: Api, peer: str = "127.0.0.1") -> None:
+        self._client = api.client("", peer)
+        self.csrf = ""
+
+    async def __aenter__(self) -> Browser:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return self._client.cookies
+
+    async def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = more.pop("headers", {})
+        if self.csrf and method not in ("GET", "HEAD"):
+            headers = {"x-csrf-token": self.csrf, **headers}
+        full = (
+            path if path.startswith(("/api/", "/healthz", "/readyz", "/metrics")) or path == "/" else f"/api/v1{path}"
+        )
+        return await self._client.request(method, full, headers=headers, **more)
+
+    async def log_in(self, name: str, password: str) -> httpx.Response:
+        answer = await self.request("POST", "/session", json={"name": name, "password": password})
+        if answer.status_code == 201:
+            self.csrf = answer.json()["csrf_token"]
+        return answer
