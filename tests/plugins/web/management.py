@@ -12,6 +12,15 @@ from csmsd_web import WebPlugin
 from csmsd_web.principals import Scope
 
 
+def full_path(path: str) -> str:
+    """Where a short path of a test leads."""
+    is_full = path == "/" or path.startswith(("/api/", "/healthz", "/readyz", "/metrics"))
+    return path if is_full else f"/api/v1{path}"
+
+
+PASSWORD = "correct horse battery"
+
+
 class Api:
     """Asks the management API, by default as an administrator."""
 
@@ -43,10 +52,8 @@ class Api:
         return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
 
     async def ask(self, method: str, path: str, token: str | None = None, **more: Any) -> httpx.Response:
-        is_full = path == "/" or path.startswith(("/api/", "/healthz", "/readyz", "/metrics"))
-        full = path if is_full else f"/api/v1{path}"
         async with self.client(token) as client:
-            return await client.request(method, full, **more)
+            return await client.request(method, full_path(path), **more)
 
     async def get(self, path: str, **more: Any) -> httpx.Response:
         return await self.ask("GET", path, **more)
@@ -107,13 +114,15 @@ class Browser:
         headers = more.pop("headers", {})
         if self.csrf and method not in ("GET", "HEAD"):
             headers = {"x-csrf-token": self.csrf, **headers}
-        full = (
-            path if path.startswith(("/api/", "/healthz", "/readyz", "/metrics")) or path == "/" else f"/api/v1{path}"
-        )
-        return await self._client.request(method, full, headers=headers, **more)
+        return await self._client.request(method, full_path(path), headers=headers, **more)
 
     async def log_in(self, name: str, password: str) -> httpx.Response:
         answer = await self.request("POST", "/session", json={"name": name, "password": password})
         if answer.status_code == 201:
             self.csrf = answer.json()["csrf_token"]
         return answer
+
+
+async def is_in(browser: Browser) -> bool:
+    """Whether the browser's session is good."""
+    return (await browser.request("GET", "/session")).status_code == 200

@@ -14,10 +14,9 @@ from csmsd.testing import open_test_csms
 from csmsd_web import app
 from csmsd_web.principals import SCOPE_OF, SCOPES, Role, Scope, is_within
 from tests.plugins.web.authorization import BUILT_IN, TABLE, Row, lines, routes_of, table
-from tests.plugins.web.management import Api, Browser
+from tests.plugins.web.management import PASSWORD, Api, Browser
 
-PASSWORD = "correct horse battery"
-VALUES = {"{name:str}": "nope", "{order:str}": "pause", "{action:str}": "Reset"}
+VALUES = {"str}": "nope", "int}": "7"}  # for what stands in braces in a path
 ROLES: tuple[Role, ...] = ("viewer", "operator", "administrator")
 
 
@@ -61,12 +60,7 @@ async def test_a_route_of_our_own_that_declares_nothing_stops_the_start(monkeypa
 
 async def check(api: Api, row: Row, ask: Any, granted: Scope | None) -> None:
     """One cell: the answer shows whether the guard let the request pass."""
-    path = row.path
-    for parameter, value in VALUES.items():
-        path = path.replace(parameter, value)
-    path = "/".join(
-        ("7" if part.endswith(":int}") else "nope") if part.startswith("{") else part for part in path.split("/")
-    )
+    path = "/".join(VALUES.get(part.partition(":")[2], part) for part in row.path.split("/"))
     answer: httpx.Response = await ask("GET" if row.method == "ANY" else row.method, path, json={})
     kind = answer.json().get("type", "") if "json" in answer.headers.get("content-type", "") else ""
     assert answer.status_code != 500, (row, answer.text)
