@@ -263,6 +263,22 @@ def test_a_traceback_follows_its_line_indented() -> None:
     assert lines[1:] == ["    ValueError: a\\x1bb"]
 
 
+def test_a_json_line_says_in_fields_what_it_is_about(caplog: pytest.LogCaptureFixture) -> None:
+    formatter = JsonFormatter()
+    with caplog.at_level(logging.INFO, "csmsd"):
+        extra = {"station": "CP\n1", "action": "Reset", "audit": "7:ff", "unheard_of": "x"}
+        logging.getLogger("csmsd.audit").info("x", extra=extra)
+        logging.getLogger("csmsd.plugin.acme").info("y")
+    first, second = (msgspec.json.decode(formatter.format(record)) for record in caplog.records)
+    assert (first["station"], first["action"], first["audit"]) == ("CP\n1", "Reset", "7:ff")
+    assert "unheard_of" not in first
+    assert "plugin" not in first
+    assert second["plugin"] == "acme"
+    record = record_of("z")
+    record.pathname = "/opt/plugins/csmsd_firmware/plane.py"
+    assert msgspec.json.decode(formatter.format(record))["plugin"] == "firmware"
+
+
 def test_a_json_line_is_one_object() -> None:
     line = JsonFormatter().format(record_of("a\nb", error=ValueError("c")))
     assert "\n" not in line

@@ -89,7 +89,8 @@ class Authenticator:
             shown = claim
             if objection:
                 shown = claim._replace(complaint=f"the certificate does not count: {objection}")
-                log.warning("%r from %s: %s", request.station_id, request.peer, shown.complaint)
+                about = {"station": request.station_id, "peer": request.peer}
+                log.warning("%r from %s: %s", request.station_id, request.peer, shown.complaint, extra=about)
             verdict = self._with_claim(request, record, shown, has_certificate=not objection)
             return verdict if isinstance(verdict, Pending) else Pending[Verdict].of(verdict)
 
@@ -140,6 +141,7 @@ class Authenticator:
             request.station_id,
             request.peer,
             "with the password it showed" if password else "without a password",
+            extra={"station": request.station_id, "peer": request.peer},
         )
 
     def _judge(

@@ -117,7 +117,8 @@ class CallInHand:
 
         def stored(_value: Any, failure: BaseException | None) -> None:
             if isinstance(failure, WriteFailed):  # its own fault: sent again it would fail again
-                log.error("%s: %s cannot be kept: %r", exchange.station_id, call.action, exchange.request)
+                about = {"station": exchange.station_id, "action": call.action}
+                log.error("%s: %s cannot be kept: %r", exchange.station_id, call.action, exchange.request, extra=about)
             elif failure is not None:
                 self._caller.abandon(call, TRY_AGAIN_LATER, "storage unavailable")
                 return
@@ -283,12 +284,13 @@ class CallInHand:
 
     def _give_up(self, error: StoreError) -> None:
         """Silence, so that the station's own queue keeps the message; but one message's own fault is told (TX-04)."""
-        call = self._call
+        call, station_id = self._call, self._caller.station.id
+        about = {"station": station_id, "action": call.action}
         if isinstance(error, WriteFailed):
-            log.error("%s: %s could not be stored: %s", self._caller.station.id, call.action, error)
+            log.error("%s: %s could not be stored: %s", station_id, call.action, error, extra=about)
             self._answer(self.refuse(InternalError("the message could not be stored")))
             return
-        log.error("%s: %s is not stored: %s", self._caller.station.id, call.action, error)
+        log.error("%s: %s is not stored: %s", station_id, call.action, error, extra=about)
         self._end(None)
         self._record(None, "unstored")
         is_outage = isinstance(error, (StoreUnavailable, OutcomeUnknown))

@@ -262,7 +262,8 @@ class CommandDesk(Commands):
             try:
                 await self._store.submit(finish_commands, finish)
             except StoreError as error:
-                log.error("%s: the outcome of %s is not stored yet: %s", station.id, command.name, error)  # noqa: TRY400
+                about = {"station": station.id, "action": command.name}
+                log.error("%s: the outcome of %s is not stored yet: %s", station.id, command.name, error, extra=about)  # noqa: TRY400
                 self._store.submit_later(finish_commands, finish)  # it is kept over an outage
         finally:
             del self._running[record.id]
@@ -286,7 +287,8 @@ class CommandDesk(Commands):
         except CallRefused as error:
             return finish("refused", error)
         except Bug as error:
-            log.exception("%s: %s went wrong", station.id, command.name)
+            about = {"station": station.id, "action": command.name}
+            log.exception("%s: %s went wrong", station.id, command.name, extra=about)
             return finish("unknown", f"csmsd failed: {type(error).__name__}")
         result = command.redact_response(encode_payload(response)).decode()
         return _Finish(command_id, "answered", self._env.now(), result=result)

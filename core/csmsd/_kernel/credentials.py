@@ -82,7 +82,9 @@ class CredentialBook(Credentials):
         """A station was let in with this secret: a staged one retires what is older, not what is newer (SEC-33)."""
         state = self._states.find(station_id)
         if state is not None and any(digest.text == match.digest for digest in state.secrets.staged):
-            log.info("%r uses its new key; the old one is not valid any more", station_id)
+            log.info(
+                "%r uses its new key; the old one is not valid any more", station_id, extra={"station": station_id}
+            )
             self._edit(station_id, lambda secrets: _settled(secrets, match.digest)).when_settled(_log_failure)
 
     def _digests(self, station_id: str) -> list[str]:

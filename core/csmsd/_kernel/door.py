@@ -123,7 +123,8 @@ class KernelDoor(Door):
             self._note(request, refusal.stage, refusal.cause)
             return Admission(refusal.status, retry_after=refusal.retry_after, realm=self._access.realm)
         except Bug as error:
-            log.exception("%r from %s could not be judged", request.station_id, request.peer)
+            about = {"station": request.station_id, "peer": request.peer}
+            log.exception("%r from %s could not be judged", request.station_id, request.peer, extra=about)
             self._note(request, "readiness", f"csmsd failed to judge it: {type(error).__name__}")
             return Admission(503, retry_after=self._pause(), realm=self._access.realm)
         return Admission(

@@ -240,7 +240,16 @@ class Courier:
         fact = station.waiting[0]
         station.refusals += 1
         reason = f"{type(error).__name__}: {error}"
-        log.warning("%s did not take fact %d (%s) of %s: %s", self._plugin, fact.id, fact.name, fact.station_id, reason)
+        about = {"station": fact.station_id, "plugin": self._plugin, "action": fact.name}
+        log.warning(
+            "%s did not take fact %d (%s) of %s: %s",
+            self._plugin,
+            fact.id,
+            fact.name,
+            fact.station_id,
+            reason,
+            extra=about,
+        )
         if station.refusals >= self._pace.attempts or isinstance(error, msgspec.MsgspecError):
             await self._set_aside(Failure(self._plugin, fact, station.refusals, reason, self._env.now()))
             station.finish_first()
@@ -258,7 +267,10 @@ class Courier:
         await delivery.deliver(fact.station_id, delivery.fact.decode(fact.payload), fact.id)
 
     async def _set_aside(self, failure: Failure) -> None:
-        log.error("fact %d of %s is set aside: %s", failure.fact.id, failure.fact.station_id, failure.reason)
+        about = {"station": failure.fact.station_id, "plugin": self._plugin, "action": failure.fact.name}
+        log.error(
+            "fact %d of %s is set aside: %s", failure.fact.id, failure.fact.station_id, failure.reason, extra=about
+        )
         while True:
             try:
                 await self._store.submit(statements.set_aside, failure)

@@ -134,4 +134,12 @@ def _note_takeover(older: Station, newer: Station) -> None:
     """Two addresses may be a station that changed networks, or a copied secret: the operator should see it (WS-27)."""
     is_elsewhere = address_of(older.peer) != address_of(newer.peer)
     level = logging.WARNING if is_elsewhere else logging.INFO
-    log.log(level, "%r connected from %s while its connection from %s was open", newer.id, newer.peer, older.peer)
+    about = {"station": newer.id, "peer": newer.peer}
+    log.log(
+        level,
+        "%r connected from %s while its connection from %s was open",
+        newer.id,
+        newer.peer,
+        older.peer,
+        extra=about,
+    )

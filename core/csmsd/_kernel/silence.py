@@ -30,5 +30,10 @@ async def close_silent(registry: Registry, book: StationBook, env: Env, timeout:
             patience = max(timeout, MISSED_HEARTBEATS * (record.heartbeat_interval or 0))
             heard_at = max(station.connected_at, book.last_seen(station.id) or station.connected_at)
             if now - heard_at > timedelta(seconds=patience):
-                log.warning("%s has said nothing for %d s and answers no pings: closed", station.id, patience)
+                log.warning(
+                    "%s has said nothing for %d s and answers no pings: closed",
+                    station.id,
+                    patience,
+                    extra={"station": station.id},
+                )
                 connection.close(1001, "nothing was heard for too long")

@@ -30,5 +30,11 @@ class SlowMessages:
             self._unsaid += 1
             return
         more = f"; {self._unsaid} more were slow since the last such line" if self._unsaid else ""
-        log.warning("%s: nobody else was served while one message took %.1f ms%s", station_id, seconds * 1e3, more)
+        log.warning(
+            "%s: nobody else was served while one message took %.1f ms%s",
+            station_id,
+            seconds * 1e3,
+            more,
+            extra={"station": station_id},
+        )
         self._quiet_until, self._unsaid = now + PAUSE, 0

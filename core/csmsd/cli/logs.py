@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,8 @@ from csmsd.config import Config
 # What stations send may end up in a record: it must not be able to forge a line or move a terminal's cursor.
 _ESCAPES = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)]} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
 _ESCAPES[ord("\n")], _ESCAPES[ord("\t")] = "\\n", "\\t"
+_ABOUT = ("station", "plugin", "action", "peer", "actor", "way", "subject", "audit")
+_PLUGIN_LOGGER, _PACKAGE = "csmsd.plugin.", "csmsd_"
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -23,6 +26,15 @@ class _Line(msgspec.Struct, omit_defaults=True):
     level: str
     logger: str
     message: str
+    # What it is about, where the record says so (`extra={"station": …}`):
+    station: str = ""
+    plugin: str = ""
+    action: str = ""  # an OCPP action, a fact, or what the audit calls a change
+    peer: str = ""
+    actor: str = ""
+    way: str = ""
+    subject: str = ""
+    audit: str = ""  # number and hash of the audit's entry: who keeps them can prove what the audit said
     exception: str = ""
 
 
@@ -39,12 +51,16 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """`{"time":…,"level":…,"logger":…,"message":…}`, UTC, with `exception` if there is one."""
+    """`{"time":…,"level":…,"logger":…,"message":…}`, UTC, and `station`, `plugin`, `action`, `exception`… if known."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging."""
         at = datetime.fromtimestamp(record.created, UTC)
-        line = _Line(at, record.levelname.lower(), record.name, record.getMessage(), _trace(self, record))
+        about = {name: str(value) for name in _ABOUT if (value := getattr(record, name, ""))}
+        about.setdefault("plugin", _plugin_of(record))
+        line = _Line(
+            at, record.levelname.lower(), record.name, record.getMessage(), exception=_trace(self, record), **about
+        )
         return _ENCODER.encode(line).decode()
 
 
@@ -62,6 +78,14 @@ def set_up_logging(config: Config) -> None:
 def formatter_for(kind: Literal["text", "json"]) -> logging.Formatter:
     """The formatter of `log_format`."""
     return JsonFormatter() if kind == "json" else TextFormatter()
+
+
+def _plugin_of(record: logging.LogRecord) -> str:
+    """Whose code speaks: by its logger `csmsd.plugin.<name>`, or by its package `csmsd_<name>`."""
+    if record.name.startswith(_PLUGIN_LOGGER):
+        return record.name.removeprefix(_PLUGIN_LOGGER).partition(".")[0]
+    folder = Path(record.pathname).parent.name
+    return folder.removeprefix(_PACKAGE) if folder.startswith(_PACKAGE) else ""
 
 
 def _message(record: logging.LogRecord) -> str:

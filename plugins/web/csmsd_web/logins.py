@@ -97,7 +97,7 @@ class Logins:
         # What is no name may be a password in the wrong field.
         user = self._users.find(name)
         whom = "an unknown name" if user is None else user.name
-        log.warning("a log-in as %s from %s was refused", whom, peer)
+        log.warning("a log-in as %s from %s was refused", whom, peer, extra={"peer": peer, "subject": whom})
         now = self._host.env.monotonic()
         if not self._audited.wait(None, now):
             self._audited.take(None, now)
