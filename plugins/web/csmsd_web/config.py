@@ -16,6 +16,8 @@ class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     local_token: bool = True  # keep an admin token in <data_dir>/admin.token for the CLI on this machine
     # Where people reach this csmsd through a proxy: https://csms.example.com. With https, cookies are Secure.
     public_url: Annotated[str, Meta(pattern=r"^(https?://[^/\s]+)?$")] = ""
+    # Addresses of proxies whose X-Forwarded-For counts: for probes and for the throttle of log-ins.
+    trusted_proxies: tuple[str, ...] = ()
     session_idle: Annotated[float, Meta(ge=60)] = 12 * 3600.0  # without a request
     session_lifetime: Annotated[float, Meta(ge=60)] = 7 * 24 * 3600.0  # whatever happens
     link_lifetime: Annotated[float, Meta(ge=60)] = 3600.0  # of one-time links

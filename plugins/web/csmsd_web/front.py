@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Send
@@ -24,8 +24,8 @@ DEFAULTS = (
 class Front:
     """One ASGI application for as long as csmsd runs; the one behind it is replaced when plugins come and go."""
 
-    def __init__(self, host: Host, build: Callable[[], ASGIApp]) -> None:
-        self._host, self._build = host, build
+    def __init__(self, host: Host, build: Callable[[], ASGIApp], trusted_proxies: Collection[str] = ()) -> None:
+        self._host, self._build, self._trusted = host, build, trusted_proxies
         self._plugins: tuple[object | None, ...] = ()
         self._app: ASGIApp | None = None
 
@@ -47,7 +47,8 @@ class Front:
             await send(message)
 
         raw: Any = scope.get("raw_path") or scope["path"].encode()
-        inner: Any = {**scope, "path": raw.partition(b"?")[0].decode("latin-1")}
+        client = client_behind(scope.get("client"), scope["headers"], self._trusted)
+        inner: Any = {**scope, "path": raw.partition(b"?")[0].decode("latin-1"), "client": client}
         await self.current()(inner, receive, send_with_headers)
 
     def current(self) -> ASGIApp:
@@ -56,6 +57,17 @@ class Front:
         if self._app is None or plugins != self._plugins:
             self._app, self._plugins = self._build(), plugins
         return self._app
+
+
+def client_behind(client: Any, headers: Iterable[tuple[bytes, bytes]], trusted: Collection[str]) -> Any:
+    """Who asks: the last address in X-Forwarded-For that is no trusted proxy, if a trusted proxy has written it."""
+    if client is None or client[0] not in trusted:
+        return client
+    lines = [value.decode("latin-1") for name, value in headers if name.lower() == b"x-forwarded-for"]
+    for address in reversed(",".join(lines).split(",")):
+        if (address := address.strip()) and address not in trusted:
+            return address, 0
+    return client
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -51,7 +51,7 @@ class WebPlugin(Plugin[WebConfig]):
         self.streams = Streams(host, config.streams, config.stream_heartbeat)
         self.http_url = ""  # "" while nothing listens
         self._first_link = ""  # the text of the one-time link, while there is no user
-        self.app = Front(host, self._build)
+        self.app = Front(host, self._build, config.trusted_proxies)
 
     def _build(self) -> ASGIApp:
         of_plugins = self.host.hooks.call_plain(hookspecs.web_routes)

@@ -14,6 +14,7 @@ from csmsd.host import Host
 from csmsd.journal import Attempt, Decision, DeviationCount, Exchange, ExchangeFilter
 from csmsd.ocpp.decoding import Deviation
 from csmsd_web.paging import AfterNumber, Limit, Page, link_after
+from csmsd_web.problems import Problem
 
 
 class DecisionView(msgspec.Struct, frozen=True):
@@ -69,6 +70,32 @@ async def list_exchanges(
     return Page(found, link_after(request, found[-1].id) if len(found) == limit else None)
 
 
+@get("/exchanges", scope="read", summary="Messages of all stations", tags=["Journal"])
+async def list_all_exchanges(
+    request: Request[Any, Any, Any],
+    host: NamedDependency[Host],
+    action: FromQuery[str | None] = None,
+    only_errors: FromQuery[bool] = False,
+    only_deviating: FromQuery[bool] = False,
+    limit: Limit = 100,
+    after: AfterNumber = None,
+) -> Page[ExchangeView]:
+    """Newest first."""
+    wanted = ExchangeFilter(None, action, only_errors, only_deviating, before_id=after, limit=limit)
+    found = [view_of(exchange) for exchange in await host.journal.exchanges(wanted)]
+    return Page(found, link_after(request, found[-1].id) if len(found) == limit else None)
+
+
+@get("/exchanges/{exchange_id:int}", scope="read", summary="Look a message up", tags=["Journal"])
+async def get_exchange(host: NamedDependency[Host], exchange_id: FromPath[int]) -> ExchangeView:
+    """Request, answer, deviations, and how it was decided; 404 once retention has deleted it."""
+    if 0 < exchange_id < 2**63 - 1:
+        found = await host.journal.exchanges(ExchangeFilter(before_id=exchange_id + 1, limit=1))
+        if found and found[0].id == exchange_id:
+            return view_of(found[0])
+    raise Problem(404, "unknown-exchange", f"there is no message {exchange_id}, or not any more")
+
+
 @get("/stations/{station_id:str}/attempts", scope="read", summary="A station's attempts to connect", tags=["Journal"])
 async def list_attempts_of(host: NamedDependency[Host], station_id: FromPath[str], limit: Limit = 100) -> Page[Attempt]:
     """Newest first."""
@@ -93,4 +120,12 @@ async def list_deviations(host: NamedDependency[Host]) -> Page[DeviationCount]:
     return Page(await host.journal.deviations())
 
 
-ROUTES = [list_exchanges, list_attempts_of, list_attempts, list_deviations_of, list_deviations]
+ROUTES = [
+    list_exchanges,
+    list_all_exchanges,
+    get_exchange,
+    list_attempts_of,
+    list_attempts,
+    list_deviations_of,
+    list_deviations,
+]

@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 import pytest
 import trio
 
-from csmsd import Config, Host, open_csms
+from csmsd import Config, Host, NoConfig, Plugin, open_csms
 from csmsd.config import Listen
 from csmsd_web import WebPlugin
 
@@ -136,3 +137,25 @@ async def test_the_listener_can_be_disabled_and_enabled_by_the_embedding_program
         await host.plugins.enable("web")
         async with client_of(tmp_path) as client:
             assert (await client.get("/api/v1/info")).status_code == 200
+
+
+class UiPlugin(Plugin[NoConfig]):
+    """Stands for the pages."""
+
+    name = "ui"
+
+
+@pytest.mark.req("SEC-80")
+async def test_with_pages_the_first_administrator_gets_a_link_that_is_good_once(tmp_path: Path) -> None:
+    own = config(tmp_path)
+    async with open_csms(msgspec.structs.replace(own, plugins=("web", UiPlugin))) as host:
+        ((heading, line),) = web_of(host).greet()
+        assert heading == "first user"
+        url = urlsplit(line.split()[0])
+        assert (f"{url.scheme}://{url.netloc}", url.path) == (web_of(host).http_url, "/ui/welcome")
+        text = url.query.removeprefix("link=")
+        assert web_of(host).links.get(text).user is None
+        await web_of(host).links.redeem(text, "correct horse battery", "root")
+        assert list(web_of(host).greet()) == []
+    async with open_csms(msgspec.structs.replace(own, plugins=("web", UiPlugin))) as host:
+        assert list(web_of(host).greet()) == []

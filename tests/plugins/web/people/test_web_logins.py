@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import httpx
 import pytest
@@ -133,3 +134,34 @@ async def test_passwords_are_checked_beside_the_loop_and_too_many_at_once_are_re
     assert len(refused) == 80 - 2 - 64
     assert ticks > 1000
     assert longest < 0.5
+
+
+@pytest.mark.parametrize("settings", [{"trusted_proxies": ["10.0.0.1", "10.0.0.2"]}])
+async def test_behind_a_trusted_proxy_the_address_behind_it_counts(api: Api, settings: dict[str, Any]) -> None:
+    body = {"name": "anna", "password": "wrong"}
+
+    async def status(peer: str, forwarded: str) -> int:
+        async with Browser(api, peer) as browser:
+            headers = {"x-forwarded-for": forwarded}
+            return (await browser.request("POST", "/session", json=body, headers=headers)).status_code
+
+    guesser = "192.0.2.7"
+    for number in range(10):
+        body["name"] = f"name{number}"
+        assert await status("10.0.0.1", f"{number}.1.1.1, {guesser}, 10.0.0.2") == 401, (
+            "what he claims himself is nothing"
+        )
+    assert await status("10.0.0.1", guesser) == 429
+    assert await status(guesser, "198.51.100.1") == 429, "who is no proxy is believed nothing"
+    assert await status("10.0.0.1", "192.0.2.8") == 401
+    assert await status("10.0.0.1", "") == 401
+
+
+@pytest.mark.parametrize("settings", [{"trusted_proxies": ["127.0.0.1"]}])
+async def test_a_probe_through_a_proxy_on_this_machine_is_not_from_this_machine(
+    api: Api, settings: dict[str, Any]
+) -> None:
+    async with Browser(api) as browser:
+        assert (await browser.request("GET", "/metrics")).status_code == 200
+        answer = await browser.request("GET", "/metrics", headers={"x-forwarded-for": "192.0.2.7"})
+        problem(answer, 401, "unauthorized")

@@ -165,3 +165,18 @@ async def test_users_sessions_and_links_last_over_restarts_and_secrets_are_nowhe
         for secret in (PASSWORD, session.split("_")[2], link.split("_")[2]):
             assert secret not in stored
         assert (await api.host.audit.verify()).is_intact
+
+
+async def test_a_log_in_with_a_password_that_is_being_changed_comes_to_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_session = api.web.sessions.open
+
+    async def open_later(user: str, **more: Any) -> Any:
+        await api.web.users.set_password(user, OTHER, actor="test")
+        return await open_session(user, **more)
+
+    monkeypatch.setattr(api.web.sessions, "open", open_later)
+    async with Browser(api) as browser:
+        problem(await browser.log_in("anna", PASSWORD), 401, "login-refused")
+    assert api.web.sessions.all() == []
