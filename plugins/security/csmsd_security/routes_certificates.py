@@ -133,9 +133,10 @@ def certificate_routes(plugin: SecurityPlugin) -> Sequence[ControllerRouterHandl
         tags=[TAG],
         status_code=200,
     )
-    async def refresh_installed(station_id: FromPath[str]) -> Page[Installed]:
+    async def refresh_installed(request: AnyRequest, station_id: FromPath[str]) -> Page[Installed]:
         """Of both uses (SEC-62)."""
         station = host.stations.get(station_id)
+        host.audit.record(request.user, "security.refresh_installed", station_id)
         for use in USES:
             await station.call(GET_INSTALLED_CERTIFICATE_IDS, GetInstalledCertificateIds(use))
         return Page(plugin.installed.of_station(station_id))

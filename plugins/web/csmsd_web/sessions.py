@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 
-from csmsd.host import Host
+from csmsd.host import Host, actor_of
 from csmsd_web.config import WebConfig
 from csmsd_web.keys import new_key, read_key
 from csmsd_web.refusals import UnknownSession
@@ -146,6 +146,7 @@ class Sessions:
         session = self.verify(text)
         if session is not None:
             await self._forget(session.id)
+            self._host.audit.record(actor_of(session.user, "ui"), "session.close", session.user, session, None)
 
     async def revoke(self, id_: str, *, actor: str) -> None:
         """End somebody's session; UnknownSession."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from csmsd.errors import PluginError
 from csmsd.testing import open_test_csms
 from csmsd_web import app
 from csmsd_web.principals import SCOPE_OF, SCOPES, Role, Scope, is_within
-from tests.plugins.web.authorization import BUILT_IN, TABLE, Row, lines, routes_of, table
+from tests.plugins.web.authorization import BUILT_IN, TABLE, Row, handlers_of, lines, routes_of, table
 from tests.plugins.web.management import PASSWORD, Api, Browser
 
 VALUES = {"str}": "nope", "int}": "7"}  # for what stands in braces in a path
@@ -44,6 +45,17 @@ async def test_nobody_changes_anything_with_the_scope_to_read() -> None:
             assert row.scope in ("operate", "admin") or row.path.startswith(("/api/v1/session", "/api/v1/files")), row
     about_access = {row.scope for row in table() if row.path.startswith(("/api/v1/users", "/api/v1/tokens"))}
     assert about_access == {"admin"}
+
+
+@pytest.mark.req("SEC-80")
+async def test_whoever_changes_something_is_asked_for_his_name(api: Api) -> None:
+    """The audit's entries come from `request.user`: a handler that does not look cannot say who it was."""
+    anonymous = {
+        (method, path)
+        for method, path, handler in handlers_of(api.web)
+        if method not in ("GET", "ANY") and "request" not in inspect.signature(handler.fn).parameters
+    }
+    assert anonymous == {("POST", "/api/v1/stations/{station_id:str}/charging-profiles/preview")}
 
 
 @pytest.mark.req("SEC-80")
