@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from csmsd.action import Action
 from csmsd.command import Command
 from csmsd.config import Config
-from csmsd.errors import CallFailed, CallRefused, CallTimeout, CsmsdError, StationUnavailable
+from csmsd.errors import BackendUnavailable, CallFailed, CallRefused, CallTimeout, CsmsdError, StationUnavailable
 from csmsd.hookspecs import hookimpl, hookspec
 from csmsd.host import Host
 from csmsd.pending import Pending
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Action",
     "Arrival",
+    "BackendUnavailable",
     "CallFailed",
     "CallRefused",
     "CallTimeout",

@@ -89,6 +89,14 @@ class NeverSent(CallRefused):
     """A command was prepared, and then not put on the line: the station cannot know of it."""
 
 
+class BackendUnavailable(CsmsdError):
+    """What a plugin asks elsewhere for its answer is down, or too slow.
+
+    Raise it in a hook: the question gets the answer that the hook names for a failure. The plugin itself is not at
+    fault, so however often it happens it is not put aside.
+    """
+
+
 class StoreError(CsmsdError):
     """A write is not known to be durable: whoever asked for it must not be told that it is."""
 

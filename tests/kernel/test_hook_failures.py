@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from csmsd._kernel.hooks import Terms
-from csmsd.errors import StoreUnavailable
+from csmsd.errors import BackendUnavailable, StoreUnavailable
 from csmsd.hookspecs import PluginFailure, hookimpl
 from tests.kernel.hook_world import (
     answers_later,
@@ -79,11 +80,12 @@ async def test_a_critical_plugin_is_never_quarantined() -> None:
     assert hooks.is_enabled("core")
 
 
-async def test_an_outage_of_the_database_is_nobodys_failure() -> None:
-    def store(self: object) -> str:
-        raise StoreUnavailable("disk full")
+@pytest.mark.parametrize("outage", [StoreUnavailable("disk full"), BackendUnavailable("the tariff server is down")])
+async def test_an_outage_elsewhere_is_nobodys_failure(outage: Exception) -> None:
+    def elsewhere(self: object) -> str:
+        raise outage
 
-    hooks = new_hooks(asking(store))
+    hooks = new_hooks(asking(elsewhere))
     async with running(hooks) as runner:
         for _ in range(20):
             assert await ask_decision(runner) == "no"

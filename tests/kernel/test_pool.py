@@ -314,3 +314,37 @@ def test_every_job_ends_exactly_once(jobs: list[tuple[str, float | None]], max_t
         assert counts == [1] * len(jobs)
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_one_owner_gets_half_of_the_tasks(autojump_clock: MockClock, nursery: trio.Nursery, ends: Ends) -> None:
+    pool, others = open_pool(nursery, max_tasks=4), Ends()
+    for _ in range(10):
+        pool.start(trio.sleep_forever, (), 5, ends.done, "hangs")
+    for number in range(4):
+        pool.start(echo, (number, 1), 5, others.done, f"owner {number}")
+    await trio.sleep(2.1)
+    assert others.values == [0, 1, 2, 3]
+    await trio.sleep(3)
+    assert len(ends.errors) == 10  # each hears of its end in time, also those that never began
+    pool.start(echo, (7,), 5, ends.done, "hangs")
+    await trio.sleep(1)
+    assert ends.values == [7]
+
+
+async def test_what_is_held_back_follows_in_order(autojump_clock: MockClock, nursery: trio.Nursery, ends: Ends) -> None:
+    pool = open_pool(nursery, max_tasks=4)
+    for number in range(9):
+        pool.start(echo, (number, 1), 60, ends.done, "busy")
+    await trio.sleep(1.1)
+    assert sorted(ends.values) == [0, 1]
+    await trio.sleep(4)
+    assert sorted(ends.values) == list(range(9))
+    assert pool.busy == pool.waiting == 0
+
+
+async def test_csmsd_itself_has_no_share(autojump_clock: MockClock, nursery: trio.Nursery, ends: Ends) -> None:
+    pool = open_pool(nursery, max_tasks=4)
+    for number in range(4):
+        pool.start(echo, (number, 1), 60, ends.done)
+    await trio.sleep(1.1)
+    assert sorted(ends.values) == [0, 1, 2, 3]

@@ -165,7 +165,7 @@ class CallInHand:
     def _start_job(self, step: Step) -> None:
         timeout = min(step.timeout, self._time_left())
         args = (self._caller.station, self._request, self._arrival)
-        self._caller.attach(self._kernel.pool.start(step.call, args, timeout, self._job_done))
+        self._caller.attach(self._kernel.pool.start(step.call, args, timeout, self._job_done, step.plugin))
 
     def _job_done(self, answer: Any, error: BaseException | None) -> None:
         if is_promise(answer):

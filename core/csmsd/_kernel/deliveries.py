@@ -86,7 +86,7 @@ class Deliveries:
         station_id = _station_of(arguments)
         mailbox.running += 1
         mailbox.size -= 1
-        self._pool.start(step.call, arguments, step.timeout, done)
+        self._pool.start(step.call, arguments, step.timeout, done, step.plugin)
 
 
 def _station_of(arguments: tuple[Any, ...]) -> str | None:

@@ -8,7 +8,7 @@ from types import CoroutineType
 from typing import Any, Final, TypeGuard
 
 from csmsd._kernel.hooks import HookSet, Step
-from csmsd.errors import StoreError
+from csmsd.errors import BackendUnavailable, StoreError
 from csmsd.pending import Pending
 
 log = logging.getLogger("csmsd.hooks")
@@ -52,7 +52,8 @@ class Judge:
         return answer
 
     def _blame(self, step: Step, error: BaseException) -> None:
-        if isinstance(error, StoreError):  # the database's fault: an outage must not quarantine every plugin
+        # Somebody else's fault: an outage of the database, or behind a plugin, must not put plugins aside.
+        if isinstance(error, StoreError | BackendUnavailable):
             log.warning("plugin %s could not answer %s: %s", step.plugin, step.hook, error)
         else:
             self._hooks.failed(step, error)

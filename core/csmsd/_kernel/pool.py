@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any
@@ -25,10 +25,10 @@ async def _nothing() -> None:
 class Job:
     """One call of an async function; ends with exactly one `done(value, error)`, unless the pool itself ends first."""
 
-    __slots__ = ("_done", "args", "function", "is_cancelled", "scope", "timer")
+    __slots__ = ("_done", "args", "function", "is_cancelled", "owner", "scope", "timer")
 
-    def __init__(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], done: Done) -> None:
-        self.function, self.args = function, args
+    def __init__(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], done: Done, owner: str) -> None:
+        self.function, self.args, self.owner = function, args, owner
         self._done: Done | None = done
         self.is_cancelled = False
         self.scope: trio.CancelScope | None = None  # while it runs
@@ -68,7 +68,8 @@ class Job:
 class Pool:
     """Runs async functions at once while a task is free, in order of arrival when all are busy.
 
-    Whatever a job does, the pool survives. Every job starts in a fresh copy of the pool's context.
+    Whatever a job does, the pool survives. Every job starts in a fresh copy of the pool's context. Jobs of one owner
+    get half of the tasks at most: a plugin whose backend hangs makes those wait who need that plugin, nobody else.
     """
 
     def __init__(self, nursery: trio.Nursery, wheel: Wheel, max_tasks: int = 256) -> None:
@@ -76,6 +77,9 @@ class Pool:
         self._context = copy_context()
         self._idle: list[trio.lowlevel.Task] = []
         self._waiting: deque[Job] = deque()
+        self._share = max(1, max_tasks // 2)
+        self._admitted = Counter[str]()  # by owner: jobs that run or wait for a task
+        self._held_back: defaultdict[str, deque[Job]] = defaultdict(deque[Job])  # by owner: what is beyond its share
         self.tasks = 0
 
     @property
@@ -88,10 +92,28 @@ class Pool:
         """How many jobs wait for a task."""
         return len(self._waiting)
 
-    def start(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], timeout: float, done: Done) -> Job:
-        """Run `function(*args)`; its result goes to `done(value, error)` in the trio thread, never from in here."""
-        job = Job(function, args, done)
+    def start(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        timeout: float,
+        done: Done,
+        owner: str = "",
+    ) -> Job:
+        """Run `function(*args)`; its result goes to `done(value, error)` in the trio thread, never from in here.
+
+        `owner` is the plugin whose function it is; "" is csmsd itself, which has no share.
+        """
+        job = Job(function, args, done, owner)
         job.timer = self._wheel.after(timeout, job.expire)
+        if owner and self._admitted[owner] >= self._share:
+            self._held_back[owner].append(job)
+        else:
+            self._admit(job)
+        return job
+
+    def _admit(self, job: Job) -> None:
+        self._admitted[job.owner] += 1
         if self._idle:
             task = self._idle.pop()
             task.context = self._context.copy()  # a context variable set by one job must not reach the next
@@ -101,7 +123,16 @@ class Pool:
             self._context.copy().run(self._nursery.start_soon, self._work, job)
         else:
             self._waiting.append(job)
-        return job
+
+    def _release(self, job: Job) -> None:
+        """An admitted job has ended: its owner's next one may follow."""
+        self._admitted[job.owner] -= 1
+        held_back = self._held_back.get(job.owner)
+        while held_back:
+            oldest = held_back.popleft()
+            if not oldest.is_done:
+                return self._admit(oldest)
+        return None
 
     async def _work(self, job: Job) -> None:
         task = trio.lowlevel.current_task()
@@ -115,12 +146,12 @@ class Pool:
             job = await self._next(task)
 
     async def _attempt(self, job: Job, scope: trio.CancelScope) -> None:
-        if job.is_cancelled:
-            return job.finish(None, trio.TooSlowError())
         value: Any = None
         error: BaseException | None = None
         job.scope = scope
         try:
+            if job.is_cancelled:
+                raise trio.TooSlowError
             value = await job.function(*job.args)
         except Bug as raised:
             error = raised
@@ -130,6 +161,7 @@ class Pool:
                 raise others from None
         finally:
             job.scope = None
+            self._release(job)
         try:
             job.finish(value, error)
         finally:
@@ -138,7 +170,9 @@ class Pool:
     async def _next(self, task: trio.lowlevel.Task) -> Job:
         while self._waiting:
             oldest = self._waiting.popleft()
-            if not oldest.is_done:
+            if oldest.is_done:
+                self._release(oldest)
+            else:
                 task.context = self._context.copy()
                 await trio.lowlevel.cancel_shielded_checkpoint()  # the new context counts from the next step
                 return oldest

@@ -67,7 +67,7 @@ class Walk:
             elif not self._is_over(step, answer, error):
                 self.go_on()
 
-        self._pool.start(step.call, self._arguments, step.timeout, done)
+        self._pool.start(step.call, self._arguments, step.timeout, done, step.plugin)
 
     def _wait_for(self, step: Step, pending: Pending[Any]) -> None:
         """A promise has a time limit too; one that is kept after it counts for nothing."""
