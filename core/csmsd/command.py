@@ -25,11 +25,14 @@ def keep(payload: bytes) -> bytes:
 class Command(Generic[Request, Response]):
     """Ties a command's OCPP name and types together: `await station.call(RESET, Reset("Soft"))`.
 
+    `action` is what the CALL is called on the wire, where that is not its name: a DataTransfer with a meaning.
+
     `redact_request` and `redact_response` turn a payload into one that may be logged, stored and shown (WS-24). They
     take any JSON, whether it obeys its schema or not, and never raise.
     """
 
     __slots__ = (
+        "action",
         "name",
         "redact_request",
         "redact_response",
@@ -47,10 +50,12 @@ class Command(Generic[Request, Response]):
         response: type[Response],
         summary: str = "",
         *,
+        action: str = "",
         redact_request: Redact = keep,
         redact_response: Redact = keep,
     ) -> None:
         self.name, self.request, self.response, self.summary = name, request, response, summary
+        self.action = action or name
         self.redact_request, self.redact_response = redact_request, redact_response
         self.request_decoder, self.response_decoder = PayloadDecoder(request), PayloadDecoder(response)
 

@@ -323,7 +323,7 @@ async def test_one_owner_gets_half_of_the_tasks(autojump_clock: MockClock, nurse
     for number in range(4):
         pool.start(echo, (number, 1), 5, others.done, f"owner {number}")
     await trio.sleep(2.1)
-    assert others.values == [0, 1, 2, 3]
+    assert sorted(others.values) == [0, 1, 2, 3]
     await trio.sleep(3)
     assert len(ends.errors) == 10  # each hears of its end in time, also those that never began
     pool.start(echo, (7,), 5, ends.done, "hangs")

@@ -134,7 +134,7 @@ class OutgoingCalls:
         patience = timeout or station.record.call_timeout or self._context.limits.call_timeout
         call = OutgoingCall(self._context.env.new_id(), command, request, payload, patience)
         self._calls[call.id] = call
-        message = self._session.submit(call.id, encode_call(call.id, command.name, payload))
+        message = self._session.submit(call.id, encode_call(call.id, command.action, payload))
         if message is not None:
             self._put_on_line(call, message)
         return call
@@ -213,7 +213,7 @@ class OutgoingCalls:
         request = call.command.redact_request(call.payload).decode()
         self._context.recorder.record(
             Exchange(
-                self._station.id, "out", call.id, call.command.name, request, response, error, call.sent_at, elapsed,
+                self._station.id, "out", call.id, call.command.action, request, response, error, call.sent_at, elapsed,
                 deviations,
             )
         )  # fmt: skip

@@ -17,7 +17,7 @@ from csmsd_core.commands import (
     UNLOCK_CONNECTOR,
 )
 from csmsd_core.config import CoreConfig
-from csmsd_core.data_transfer import VendorMessages, vendor_message
+from csmsd_core.data_transfer import VendorCommand, VendorMessages, vendor_message
 from csmsd_core.facts import (
     CONNECTOR_STATUS_CHANGED,
     METER_VALUES_STORED,
@@ -71,6 +71,7 @@ from csmsd_core.messages import (
     UnlockConnectorResponse,
 )
 from csmsd_core.plugin import CorePlugin, core_of
+from csmsd_core.pricing import Tariff, price
 from csmsd_core.records import MeterValuesBatch, Transaction, TransactionChange
 from csmsd_core.status import ConnectorStatus
 from csmsd_core.tags import InvalidTag, Tag, UnknownTag
@@ -143,6 +144,7 @@ __all__ = [
     "StopTransactionResponse",
     "Tag",
     "TagVerdict",
+    "Tariff",
     "Transaction",
     "TransactionChange",
     "TransactionFilter",
@@ -151,8 +153,10 @@ __all__ = [
     "UnknownTag",
     "UnlockConnector",
     "UnlockConnectorResponse",
+    "VendorCommand",
     "VendorMessage",
     "VendorMessages",
     "core_of",
+    "price",
     "vendor_message",
 ]

@@ -14,6 +14,7 @@ from csmsd.cli.failure import Failure
 from csmsd.cli.output import Output, cell_text
 from csmsd.cli.remote import takes_server
 from csmsd.client import ApiClient, ApiError, segment
+from csmsd_core.hookspecs import Price
 from csmsd_core.messages import RemoteStopTransaction, RemoteStopTransactionResponse
 from csmsd_core.records import Transaction
 from csmsd_core.remote_starting import RemotelyStarted
@@ -36,6 +37,7 @@ class TagLine(msgspec.Struct, frozen=True):
 class _TransactionView(msgspec.Struct, frozen=True):
     transaction: Transaction
     duration_seconds: int | None = None
+    price: Price | None = None
 
 
 def _moment(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -260,6 +262,8 @@ def _status_in(answer: msgspec.Raw) -> str:
 def _all_about(view: _TransactionView) -> str:
     fields: dict[str, object] = msgspec.structs.asdict(view.transaction)
     fields |= {"duration_seconds": view.duration_seconds, "energy_kwh": kilowatt_hours(view.transaction.energy_wh)}
+    if view.price is not None:
+        fields["price"] = f"{view.price.minor_units} {view.price.currency} in minor units: {view.price.text}"
     shown = {name: value for name, value in fields.items() if value not in (None, "", ())}
     width = max(map(len, shown))
     return "\n".join(f"{name.replace('_', ' '):<{width}}  {cell_text(value)}" for name, value in shown.items())

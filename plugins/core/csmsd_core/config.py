@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
+from csmsd_core.pricing import Tariff
 from csmsd_core.transaction_rules import TransactionRules
 
 
@@ -45,4 +46,5 @@ class CoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     # OP-02
     refuse_on_warning: Annotated[bool, "Refuse commands that give rise to a warning instead of sending them."] = False
+    tariff: Tariff = field(default_factory=Tariff)
     transactions: TransactionRules = field(default_factory=TransactionRules)

@@ -170,10 +170,10 @@ def authorize_id_tag(station: Station, id_tag: str, purpose: Purpose) -> IdTagIn
 
 @hookspec()
 async def price_transaction(transaction: Transaction) -> Price | None:
-    """Asked when somebody wants to see what a stopped transaction costs.
+    """Asked when somebody wants to see what a stopped transaction costs: the API and `csmsd tx show`.
 
-    Return the price, or None if you do not know. If you raise or are slow no price is shown. Called as often as
-    somebody looks.
+    Return the price, or None to leave it to the next plugin; `[plugin.core.tariff]` comes last, and without one nobody
+    knows. If you raise or are slow you are passed over. Called as often as somebody looks.
     """
 
 

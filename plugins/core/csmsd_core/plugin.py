@@ -16,7 +16,7 @@ from csmsd.ocpp.errors import OcppError
 from csmsd.pending import Pending
 from csmsd.plugin import Migrations, Plugin
 from csmsd.station import Arrival, Registration, Station
-from csmsd_core import cli, command_rules, data_transfer, facts, hookspecs, messages, tables
+from csmsd_core import cli, command_rules, data_transfer, facts, hookspecs, messages, pricing, tables
 from csmsd_core.actions import ACTIONS
 from csmsd_core.authorization import Authorization
 from csmsd_core.background import Background
@@ -28,7 +28,8 @@ from csmsd_core.config import CoreConfig
 from csmsd_core.configuration import ConfigurationMirror
 from csmsd_core.credentials_rotation import CredentialsRotation
 from csmsd_core.expected import ExpectedMessages
-from csmsd_core.hookspecs import Purpose
+from csmsd_core.hookspecs import Price, Purpose
+from csmsd_core.records import Transaction
 from csmsd_core.remote_start import RemoteStarts
 from csmsd_core.status import StatusService
 from csmsd_core.tags import Tags
@@ -149,6 +150,17 @@ class CorePlugin(Plugin[CoreConfig]):
     def authorize_id_tag(self, station: Station, id_tag: str, purpose: Purpose) -> messages.IdTagInfo:
         """AUTH-01; the same whatever the purpose (AUTH-07)."""
         return self.authorization.own_verdict(station.id, id_tag)
+
+    @hookimpl(trylast=True)
+    async def price_transaction(self, transaction: Transaction) -> Price | None:
+        """By `[plugin.core.tariff]`."""
+        return pricing.price(self.config.tariff, transaction)
+
+    async def price_of(self, transaction: Transaction) -> Price | None:
+        """What a stopped transaction costs; None if nobody knows."""
+        if not transaction.is_stopped:
+            return None
+        return await self.host.hooks.first(hookspecs.price_transaction, transaction)
 
     @hookimpl(trylast=True)
     def guard_call(self, station: Station, action: str) -> OcppError | None:

@@ -22,7 +22,7 @@ def core_routes(core: CorePlugin) -> Sequence[ControllerRouterHandler]:
     """All of them."""
     return [
         *tag_routes(core.tags, core.host.env),
-        *transaction_routes(core.transactions),
+        *transaction_routes(core.transactions, core.price_of),
         *correction_routes(core.transactions),
         *connector_routes(core.statuses, core.transactions, core.host),
         *remote_start_routes(core),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from litestar.params import FromQuery, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from csmsd_core.folding import folded
+from csmsd_core.hookspecs import Price
 from csmsd_core.records import Reading, Stop, Transaction, TransactionStatus
 from csmsd_core.routes_page import AnyRequest, Limit, Page, PathNumber, QueryNumber, link_after, refusals
 from csmsd_core.transaction_queries import TransactionFilter
@@ -29,6 +30,7 @@ class TransactionView(msgspec.Struct, frozen=True):
 
     transaction: Transaction
     duration_seconds: int | None
+    price: Price | None  # None: it is not stopped, or nobody knows
     stops: Sequence[Stop]  # all that were received, also those that do not count (TX-22, TX-40)
 
 
@@ -56,7 +58,9 @@ def _cell(value: object) -> str:
             return f"'{text}" if text.startswith(RISKY) or text.lstrip().startswith(RISKY) else text
 
 
-def transaction_routes(transactions: Transactions) -> Sequence[ControllerRouterHandler]:
+def transaction_routes(
+    transactions: Transactions, price_of: Callable[[Transaction], Awaitable[Price | None]]
+) -> Sequence[ControllerRouterHandler]:
     """Handlers around the service."""
 
     @get("/transactions", scope="read", summary="List transactions", tags=["Transactions"])
@@ -99,10 +103,11 @@ def transaction_routes(transactions: Transactions) -> Sequence[ControllerRouterH
 
     @get("/transactions/{transaction_id:int}", scope="read", summary="Look a transaction up", tags=["Transactions"])
     async def get_transaction(transaction_id: PathNumber) -> TransactionView:
-        """With all its flags, and every stop that was received for it."""
+        """With all its flags, every stop that was received for it, and what it costs (`price_transaction`)."""
         with refusals():
             found = await transactions.find(transaction_id)
-        return TransactionView(found, found.duration_seconds, await transactions.stops(transaction_id))
+        stops, price = await transactions.stops(transaction_id), await price_of(found)
+        return TransactionView(found, found.duration_seconds, price, stops)
 
     @get("/transactions/{transaction_id:int}/meter-values", scope="read", summary="Meter values", tags=["Transactions"])
     async def get_meter_values(transaction_id: PathNumber) -> Page[Reading]:

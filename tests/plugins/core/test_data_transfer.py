@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from csmsd.hookspecs import hookimpl
@@ -107,3 +108,47 @@ async def test_a_plugin_may_also_answer_the_hook_by_hand(house: Any) -> None:
     station = await house.connect()
     assert (await transfer(station, "hand")).data == "by hand"
     assert (await transfer(station, "other")).status == "UnknownVendorId"
+
+
+class Question(msgspec.Struct):
+    """What a station writes into `data`."""
+
+    connector: int
+
+
+class Tariff(msgspec.Struct):
+    """What it is sent."""
+
+    cents: int
+
+
+class Typed(VendorMessages):
+    """Takes and returns Structs."""
+
+    @vendor_message("com.typed", "GetTariff", Question)
+    async def tariff(self, station: Any, question: Question) -> Tariff:
+        return Tariff(question.connector * 10)
+
+    @vendor_message("com.typed", "Refuse", Question)
+    def refuse(self, station: Any, question: Question) -> DataTransferResponse:
+        return DataTransferResponse("Rejected", "no")
+
+
+@pytest.mark.req("CORE-10", "CORE-11")
+@pytest.mark.parametrize(
+    ("message_id", "data", "answer"),
+    [
+        ("GetTariff", '{"connector": 2}', DataTransferResponse("Accepted", '{"cents":20}')),
+        ("gettariff", '{"connector": 2, "more": 1}', DataTransferResponse("Accepted", '{"cents":20}')),
+        ("Refuse", '{"connector": 2}', DataTransferResponse("Rejected", "no")),
+        ("GetTariff", '{"connector": "two"}', DataTransferResponse("Rejected")),
+        ("GetTariff", "how much?", DataTransferResponse("Rejected")),
+        ("GetTariff", None, DataTransferResponse("Rejected")),
+        ("Other", '{"connector": 2}', DataTransferResponse("UnknownMessageId")),
+    ],
+)
+async def test_a_typed_handler_gets_and_returns_structs(
+    house: Any, message_id: str, data: str | None, answer: DataTransferResponse
+) -> None:
+    house.enable(Typed(), "typed")
+    assert await transfer(await house.connect(), "com.typed", message_id, data) == answer
