@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import trio
@@ -26,8 +27,15 @@ def free_port() -> int:
 class Daemon:
     """Started, killed and started again on the same port and the same data."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        program: Sequence[str] = (sys.executable, "-m", "csmsd"),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder, self.port = folder, port
+        self._program, self._settings = program, settings or {}
         self.database = folder / "csmsd.db"
         self.starts: list[float] = []  # seconds from the start of the process to the first station
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,10 +52,11 @@ class Daemon:
             "CSMSD_LISTEN_HTTP": "",
             "CSMSD_ACCESS_AUTHENTICATION": "none",
             "CSMSD_ACCESS_UNKNOWN_STATIONS": "register",
+            **self._settings,
         }
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen[bytes](
-                [sys.executable, "-m", "csmsd", "run"], env=environment, cwd=self.folder, stdout=log, stderr=log
+                [*self._program, "run"], env=environment, cwd=self.folder, stdout=log, stderr=log
             )
 
     async def start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -45,8 +46,10 @@ class Station:
         self._lines = itertools.count()
         self._wire: Wire | None = None
         self._line = 0
+        self.id_tag = f"TAG-{station_id}"
         self.answered = 0
         self.sent = 0
+        self.seconds: list[tuple[float, float]] = []  # when each answer came, and how long it took
 
     async def run(self, think: float, is_over: Callable[[], bool]) -> None:
         """Charge until it is over; the last transaction is finished."""
@@ -56,7 +59,7 @@ class Station:
             await self._wire.aclose()
 
     async def _charge(self, think: float, is_over: Callable[[], bool]) -> None:
-        start = {"connectorId": 1, "idTag": f"TAG-{self.id}", "meterStart": self._register, "timestamp": self._now()}
+        start = {"connectorId": 1, "idTag": self.id_tag, "meterStart": self._register, "timestamp": self._now()}
         answer = await self._deliver(("StartTransaction", start))
         transaction_id = answer["transactionId"]
         for _ in range(self._chance.randrange(1, 6)):
@@ -99,6 +102,7 @@ class Station:
         request = json.dumps([2, call_id, *message]).encode()
         self._log.note(self.id, self._line, "sent", request)
         self.sent += 1
+        begun = time.monotonic()
         await self._wire.send(request)
         while True:
             received = await self._wire.receive()
@@ -106,6 +110,7 @@ class Station:
             frame = json.loads(received)
             if frame[0] == 3 and frame[1] == call_id:
                 answer: dict[str, Any] = frame[2]
+                self.seconds.append((time.monotonic(), time.monotonic() - begun))
                 return answer
             if frame[0] == 4 and frame[1] == call_id:
                 raise AssertionError(f"{self.id} was refused: {request!r} {frame}")

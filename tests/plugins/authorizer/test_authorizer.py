@@ -107,7 +107,7 @@ async def test_a_start_without_an_answer_is_stored_whatever_counts(backend: Fake
 @pytest.mark.req("AUTH-09")
 async def test_what_counts_can_differ_by_purpose(backend: FakeBackend) -> None:
     backend.is_down = True
-    own = {"when_unavailable": "tag_table", "when_unavailable_for": {"authorize": "refuse"}}
+    own: dict[str, Any] = {"when_unavailable": "tag_table", "when_unavailable_for": {"authorize": "refuse"}}
     async with csms_with(backend, Tag("T", parent_id_tag="FLEET"), **own) as csms:
         station = await csms.connect("CP-1")
         assert await refused(station, "T") == "InternalError"
@@ -228,7 +228,7 @@ async def test_a_queue_that_is_full_answers_at_once(backend: FakeBackend) -> Non
 async def test_questions_are_signed_and_carry_the_token(backend: FakeBackend, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("s3cret\n")
     (tmp_path / "key").write_bytes(b"k3y\n")
-    files = {"token_file": str(tmp_path / "token"), "hmac_key_file": str(tmp_path / "key")}
+    files: dict[str, Any] = {"token_file": str(tmp_path / "token"), "hmac_key_file": str(tmp_path / "key")}
     async with csms_with(backend, **files) as csms:
         await authorize(await csms.connect("CP-1"), "T")
         now = int(csms.host.env.now().timestamp())
