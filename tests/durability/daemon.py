@@ -43,7 +43,7 @@ class Daemon:
     def spawn(self) -> None:
         """Start the process; it may take a while until it serves."""
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith("CSMSD_")},
             "CSMSD_DATA_DIR": str(self.folder),
             "CSMSD_PLUGINS": "core",
             "CSMSD_TRANSPORT": "reactor",
