@@ -12,7 +12,7 @@ class TariffQuestion(msgspec.Struct):
 
 
 class Tariff(msgspec.Struct):
-    """GetTariff, as we answer it."""
+    """The answer to GetTariff, and what ShowTariff shows."""
 
     cents: int
     unit: str = "kWh"

@@ -1,31 +1,25 @@
-"""The plugin: which vendor messages it answers, and how."""
+"""The plugin: which vendor messages it answers and sends."""
 
 from __future__ import annotations
-
-import msgspec
 
 from csmsd import Plugin, Station
 from csmsd_acme.config import AcmeConfig
 from csmsd_acme.messages import Tariff, TariffQuestion
-from csmsd_core.data_transfer import VendorMessages, vendor_message
-from csmsd_core.messages import DataTransfer, DataTransferResponse
+from csmsd_core import VendorCommand, VendorMessages, vendor_message
+
+SHOW_TARIFF = VendorCommand("com.acme", "ShowTariff", Tariff, summary="Show a price on the station's display.")
 
 
 class AcmePlugin(VendorMessages, Plugin[AcmeConfig]):
-    """Answers the tariff questions of ACME's stations."""
+    """Answers the tariff questions of ACME's stations, and has them show prices."""
 
     name = "acme"
     requires = ("core",)
     config_type = AcmeConfig
+    commands = (SHOW_TARIFF,)
 
-    @vendor_message("com.acme", "GetTariff")
-    def tariff(self, station: Station, request: DataTransfer) -> DataTransferResponse:
-        """The price at this station; a question that cannot be read is Rejected."""
-        try:
-            question = msgspec.json.decode(request.data or "", type=TariffQuestion)
-        except msgspec.DecodeError as error:
-            self.log.warning("%s asks something unreadable: %s", station.id, error)
-            return DataTransferResponse("Rejected")
-        cents = self.config.cents_by_station.get(station.id, self.config.cents)
+    @vendor_message("com.acme", "GetTariff", TariffQuestion)
+    def tariff(self, station: Station, question: TariffQuestion) -> Tariff:
+        """The price at this station; csmsd rejects a question that cannot be read."""
         self.log.debug("%s asks for the price at connector %d", station.id, question.connector)
-        return DataTransferResponse("Accepted", msgspec.json.encode(Tariff(cents)).decode())
+        return Tariff(self.config.cents_by_station.get(station.id, self.config.cents))
