@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import random
+import statistics
 import subprocess
 import time
 from collections import Counter
@@ -52,6 +53,7 @@ class World:
     operator: Operator
     fleet: list[VendorStation]
     log: WireLog
+    think: float = THINK
     is_over: bool = False
 
     async def run(self, play: Callable[[World], Awaitable[None]]) -> None:
@@ -61,7 +63,7 @@ class World:
             await self.daemon.start()
             async with trio.open_nursery() as nursery:
                 for station in self.fleet:
-                    nursery.start_soon(station.run, THINK, lambda: self.is_over)
+                    nursery.start_soon(station.run, self.think, lambda: self.is_over)
                 await play(self)
                 self.is_over = True
             await self._invoices_are_written()
@@ -170,30 +172,34 @@ def p99(seconds: list[float]) -> float:
 async def test_stations_without_the_slow_authoriser_are_as_quick_as_without_it(programs: Path, tmp_path: Path) -> None:
     """Measured in turns, with it and without it, so that what else the machine does falls on both."""
     turns, length = int(os.environ.get("CSMSD_SOAK_TURNS", "20")), 6.0
-    spans = dict[bool, list[tuple[float, float]]]({True: [], False: []})
+    spans = list[tuple[bool, float, float]]()
 
     async def play(world: World) -> None:
         await trio.sleep(5)
         for turn in range(2 * turns):
-            is_on = (turn + turn // 2) % 2 == 1  # off on on off off on on …: a drift falls on both
+            is_on = turn % 4 in (1, 2)  # off on on off off on on …: a drift falls on both
             await world.operator.switch("acme_authorizer", "enable" if is_on else "disable")
             await trio.sleep(1.5)  # who waited for it has been answered
             begun = time.monotonic()
             await trio.sleep(length)
-            spans[is_on].append((begun, time.monotonic()))
+            spans.append((is_on, begun, time.monotonic()))
 
     with customer_service(delay=3.0) as backend:
         world = new_world(tmp_path, programs, backend)
+        world.think = 1.5  # what is measured is csmsd, not how a machine behaves that is busy all the time
         await world.run(play)
     others = [each for station in world.fleet if not station.is_acmes for each in station.seconds]
-    found = {
-        is_on: [took for at, took in others if any(begun <= at < end for begun, end in spans[is_on])] for is_on in spans
-    }
-    ratio = p99(found[True]) / p99(found[False])
+    found = dict[bool, list[float]]({True: [], False: []})
+    for is_on, begun, end in spans:
+        found[is_on].append(p99([took for at, took in others if begun <= at < end]))
+    ratio = statistics.median(found[True]) / statistics.median(found[False])
     print(
-        f"p99 of {len(others)} calls of {STATIONS * 9 // 10} stations: {p99(found[True]):.2f} ms with the slow "
-        f"authoriser, {p99(found[False]):.2f} ms without it: {ratio:.3f}; it was asked {backend.asked} times"
+        f"p99 of {len(others)} calls of {STATIONS * 9 // 10} stations, median of {turns} turns each: "
+        f"{statistics.median(found[True]):.2f} ms with the slow authoriser, "
+        f"{statistics.median(found[False]):.2f} ms without it: {ratio:.3f}; it was asked {backend.asked} times"
     )
+    print("with:   ", *(f"{each:.1f}" for each in found[True]))
+    print("without:", *(f"{each:.1f}" for each in found[False]))
     assert audit(world) == []
     assert ratio <= 1.1
 
