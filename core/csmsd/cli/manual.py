@@ -15,7 +15,7 @@ from csmsd.cli.options import SettingOption
 from csmsd.cli.settings import plugin_keys
 from csmsd.cli.values import toml
 
-DOCUMENTED = ("core", "web", "certification")  # plugins whose commands and keys the page has
+DOCUMENTED = ("core", "web", "authorizer", "certification")  # plugins whose commands and keys the page has
 _INTRODUCTION = """\
 # The command line
 

@@ -34,7 +34,7 @@ class Backend:
             async with self._client.stream("POST", self._url, content=body, headers=self._headers(body)) as response:
                 return _verdict(response.status_code, await _content(response))
         except httpx.HTTPError as error:
-            raise BackendUnavailable(f"{type(error).__name__}: {error}") from error
+            raise BackendUnavailable(f"{type(error).__name__}: {_reason(error)}") from error
 
     def _headers(self, body: bytes) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
@@ -47,6 +47,14 @@ def signature(key: bytes, at: int, body: bytes) -> str:
     """`t=<Unix time>,v1=<hex HMAC-SHA256 of "<t>.<body>">`: the time is signed too, so that replays can be told."""
     digest = hmac.new(key, b"%d." % at + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={digest}"
+
+
+def _reason(error: BaseException) -> str:
+    """Some errors say nothing themselves: then what they come from, such as a certificate that nobody vouches for."""
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return "no reason is known" if cause is None else str(cause)
 
 
 async def _content(response: httpx.Response) -> bytes:

@@ -200,6 +200,14 @@ async def test_an_outage_does_not_put_the_plugin_aside(backend: FakeBackend) -> 
         assert state == "enabled"
 
 
+async def test_a_time_limit_that_is_too_long_does_not_put_the_plugin_aside_either(backend: FakeBackend) -> None:
+    backend.delay = 60
+    async with csms_with(backend, Tag("T"), time_limit=9.0, breaker_failures=10**6) as csms:
+        station = await csms.connect("CP-1")
+        for _ in range(12):
+            assert await refused(station, "T") == "InternalError"
+
+
 async def test_the_backend_gets_no_more_questions_at_once_than_it_can_take(backend: FakeBackend) -> None:
     backend.delay = 0.1
     async with csms_with(backend, at_once=4) as csms, trio.open_nursery() as nursery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -11,13 +12,18 @@ from typing import Any
 
 import pytest
 import trio
+import trustme
 
 from csmsd.app import open_csms
 from csmsd.config import Access, Config, Listen
+from csmsd.env import Env
+from csmsd.errors import BackendUnavailable
 from csmsd.hookspecs import hookimpl
 from csmsd.plugin import NoConfig, Plugin
 from csmsd.station import Station
-from csmsd_core import DataTransfer, DataTransferResponse, Heartbeat, HeartbeatResponse
+from csmsd_authorizer import AuthorizerConfig, Question
+from csmsd_authorizer.backend import open_backend
+from csmsd_core import DataTransfer, DataTransferResponse, Heartbeat, HeartbeatResponse, IdTagInfo
 from tests.durability.wire import Wire, connect
 from tests.plugins.authorizer.backend import FakeBackend, authorize, csms_with
 
@@ -90,6 +96,24 @@ def real_backend() -> Iterator[Any]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.mark.trio(run=trio.run)
+async def test_over_tls_only_a_backend_that_is_vouched_for_is_asked(tmp_path: Path, real_backend: Any) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    real_backend.socket = context.wrap_socket(real_backend.socket, server_side=True)
+    question = Question("CP-1", "T", "authorize")
+    for ca in (authority, stranger):
+        ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        url = f"https://127.0.0.1:{real_backend.server_port}/"
+        async with open_backend(AuthorizerConfig(url, ca_file=str(tmp_path / "ca.pem")), Env(), None) as backend:
+            if ca is authority:
+                assert await backend.ask(question) == IdTagInfo("Accepted")
+            else:
+                with pytest.raises(BackendUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+                    await backend.ask(question)
 
 
 async def call(wire: Wire, action: str, payload: str) -> tuple[bytes, float]:
