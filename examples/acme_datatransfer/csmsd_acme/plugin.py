@@ -7,7 +7,7 @@ from csmsd_acme.config import AcmeConfig
 from csmsd_acme.messages import Tariff, TariffQuestion
 from csmsd_core import VendorCommand, VendorMessages, vendor_message
 
-SHOW_TARIFF = VendorCommand("com.acme", "ShowTariff", Tariff, summary="Show a price on the station's display.")
+SHOW_TARIFF = VendorCommand("com.acme", "ShowTariff", Tariff, "Show a price on the station's display.")
 
 
 class AcmePlugin(VendorMessages, Plugin[AcmeConfig]):

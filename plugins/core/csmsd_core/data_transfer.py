@@ -9,7 +9,7 @@ vendor writes JSON into it, name a Struct and get it decoded:
     class Tariff(msgspec.Struct):
         cents: int
 
-    SHOW_TARIFF = VendorCommand("com.acme", "ShowTariff", Tariff, summary="Show a price on the display.")
+    SHOW_TARIFF = VendorCommand("com.acme", "ShowTariff", Tariff, "Show a price on the display.")
 
     class AcmePlugin(VendorMessages, Plugin[AcmeConfig]):
         \"\"\"Answers the tariff questions of ACME's stations.\"\"\"
@@ -22,7 +22,7 @@ vendor writes JSON into it, name a Struct and get it decoded:
         async def tariff(self, station: Station, question: Question) -> Tariff:
             return Tariff(42)
 
-    answer = await station.call(SHOW_TARIFF, Tariff(42))  # a DataTransferResponse
+    answer = await station.call(SHOW_TARIFF, Tariff(42))  # a DataTransferResponse; see `answer_in`
     csmsd call CP-1 com.acme.ShowTariff '{"cents": 42}'
 """
 

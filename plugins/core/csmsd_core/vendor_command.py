@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ Request = TypeVar("Request", bound=msgspec.Struct)
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 
-class VendorCommand(Command[Request, DataTransferResponse], Generic[Request, Answer]):
+class VendorCommand(Command[Request, DataTransferResponse]):
     """Offered by a plugin like any command: `await station.call(SHOW_TARIFF, Tariff(42))`.
 
     In the API and on the command line it is called `<vendorId>.<messageId>`, and its payload is the Struct alone. The
@@ -23,14 +23,13 @@ class VendorCommand(Command[Request, DataTransferResponse], Generic[Request, Ans
     the DataTransfer's.
     """
 
-    __slots__ = ("_read_answer", "message_id", "vendor_id")
+    __slots__ = ("message_id", "vendor_id")
 
     def __init__(
         self,
         vendor_id: str,
         message_id: str,
         request: type[Request],
-        answer: type[Answer] | None = None,
         summary: str = "",
         *,
         redact_request: Redact = keep,
@@ -46,7 +45,6 @@ class VendorCommand(Command[Request, DataTransferResponse], Generic[Request, Ans
             redact_response=redact_response,
         )
         self.vendor_id, self.message_id = vendor_id, message_id
-        self._read_answer = None if answer is None else msgspec.json.Decoder(answer)
 
     def encode(self, request: Request, *, whole_seconds: bool = False) -> bytes:
         """The DataTransfer; InvalidPayload if the Struct in it breaks a rule of its type."""
@@ -54,11 +52,11 @@ class VendorCommand(Command[Request, DataTransferResponse], Generic[Request, Ans
         self.decode(data)
         return encode_payload(DataTransfer(self.vendor_id, self.message_id, data.decode()))
 
-    def answer_in(self, response: DataTransferResponse) -> Answer | None:
-        """What the station wrote into `data`; None without it, or if no type was named; InvalidPayload."""
-        if self._read_answer is None or response.data is None:
+    def answer_in(self, response: DataTransferResponse, type_: type[Answer]) -> Answer | None:
+        """What the station wrote into `data`, as JSON of a Struct; None if there is no data; InvalidPayload."""
+        if response.data is None:
             return None
         try:
-            return self._read_answer.decode(response.data)
+            return msgspec.json.decode(response.data, type=type_)
         except msgspec.MsgspecError as error:
             raise InvalidPayload(f"{self.name}: the answer's data cannot be read: {error}") from None

@@ -28,7 +28,7 @@ class Shown(msgspec.Struct):
     lines: int
 
 
-SHOW_PRICE = VendorCommand("com.acme", "ShowPrice", Price, Shown, "Show a price on the display.")
+SHOW_PRICE = VendorCommand("com.acme", "ShowPrice", Price, "Show a price on the display.")
 
 
 class AcmePlugin(Plugin[NoConfig]):
@@ -45,7 +45,7 @@ async def test_a_plugin_sends_structs_and_reads_the_answer() -> None:
         station = await csms.connect("CP-1")
         station.behaviour["DataTransfer"] = DataTransferResponse("Accepted", '{"lines": 2}')
         answer = await csms.host.stations.get("CP-1").call(SHOW_PRICE, Price(42))
-        assert (answer.status, SHOW_PRICE.answer_in(answer)) == ("Accepted", Shown(2))
+        assert (answer.status, SHOW_PRICE.answer_in(answer, Shown)) == ("Accepted", Shown(2))
         [call] = station.calls
         sent = {"vendorId": "com.acme", "messageId": "ShowPrice", "data": '{"cents":42}'}
         assert (call.action, json.loads(bytes(call.payload))) == ("DataTransfer", sent)
@@ -53,8 +53,8 @@ async def test_a_plugin_sends_structs_and_reads_the_answer() -> None:
 
 async def test_an_answer_that_cannot_be_read_is_an_error_and_none_is_none() -> None:
     with pytest.raises(InvalidPayload, match=r"com\.acme\.ShowPrice: the answer's data"):
-        SHOW_PRICE.answer_in(DataTransferResponse("Accepted", "two lines"))
-    assert SHOW_PRICE.answer_in(DataTransferResponse("UnknownMessageId")) is None
+        SHOW_PRICE.answer_in(DataTransferResponse("Accepted", "two lines"), Shown)
+    assert SHOW_PRICE.answer_in(DataTransferResponse("UnknownMessageId"), Shown) is None
 
 
 @pytest.mark.parametrize("status", ["Accepted", "Rejected", "UnknownVendorId", "UnknownMessageId"])
