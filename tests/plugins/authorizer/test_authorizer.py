@@ -62,10 +62,14 @@ async def test_a_204_leaves_the_tag_to_the_operators_table(backend: FakeBackend)
     [500, 401, 404, b"no JSON", b'{"status": "Yes"}', b'{"status": "Accepted", "expiry_date": "2030-01-01T00:00:00"}',
      b'{"status": "Accepted", "note": "' + b"x" * 70_000 + b'"}'],
 )  # fmt: skip
-async def test_an_answer_that_is_none_is_no_false_invalid(backend: FakeBackend, answer: Any) -> None:
+async def test_an_answer_that_is_none_is_no_false_invalid(
+    backend: FakeBackend, answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     backend.answers["T"] = answer
     async with csms_with(backend, Tag("T")) as csms:
         assert await refused(await csms.connect("CP-1"), "T") == "InternalError"
+    is_long = isinstance(answer, bytes) and len(answer) > 65536
+    assert ("longer than 65536 bytes" in caplog.text) == is_long
 
 
 @pytest.mark.req("AUTH-09", "AUTH-13")
@@ -188,6 +192,19 @@ async def test_a_backend_that_is_down_is_left_alone_and_tried_again(
         "the backend is left alone for 10 s at a time",
         "the backend answers again",
     ]
+
+
+async def test_of_many_questions_after_a_pause_one_tries_the_backend(backend: FakeBackend) -> None:
+    backend.is_down = True
+    async with csms_with(backend, Tag("T"), when_unavailable="tag_table", breaker_failures=1) as csms:
+        stations = [await csms.connect(f"CP-{number}") for number in range(5)]
+        await authorize(stations[0], "T")
+        backend.is_down, backend.delay = False, 60  # it takes the question and is silent
+        await trio.sleep(10.1)
+        async with trio.open_nursery() as nursery:
+            for station in stations:
+                nursery.start_soon(authorize, station, "T")
+    assert len(backend.asked) == 2
 
 
 async def test_an_outage_does_not_put_the_plugin_aside(backend: FakeBackend) -> None:
