@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import trio
+
 
 class CsmsdError(Exception):
     """Base of all of them."""
@@ -113,5 +115,35 @@ class OutcomeUnknown(StoreError):
     """COMMIT was sent and its answer was lost: stored or not, nobody knows. A retry finds out by its natural key."""
 
 
-# What a plugin, a peer or a callback may throw at us and we survive; Cancelled and KeyboardInterrupt are not.
+# What a peer, a library or a callback may throw at us and we survive. Plugins may throw anything: see `is_bug`.
 Bug = (Exception, SystemExit)
+
+
+def is_bug(error: BaseException) -> bool:
+    """Is it the fault of whoever threw it? Not so a cancellation, Ctrl-C and the end of a coroutine, also in groups.
+
+    For calls of code that may throw anything: a class of its own below BaseException or KeyboardInterrupt, for
+    instance, or asyncio's CancelledError.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_bug(each) for each in error.exceptions)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return not isinstance(error, (trio.Cancelled, GeneratorExit)) and type(error) is not KeyboardInterrupt
+
+
+def fault_in(error: BaseException) -> BaseException:
+    """The part of an error that is a bug of whoever threw it; what is none, a cancellation for instance, is raised."""
+    if is_bug(error):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        _, others = error.split(is_bug)
+        if others is not None:
+            raise others from None
+    raise error
+
+
+def in_words(error: BaseException) -> str:
+    """Its type and text; also of one whose text cannot be made, because that is the thrower's code, too."""
+    try:
+        return f"{type(error).__name__}: {error}".rstrip(": ")
+    except BaseException as unspeakable:
+        return f"{type(error).__name__}, which cannot be printed: {type(fault_in(unspeakable)).__name__}"

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import msgspec
 import pluggy
 
+from csmsd.ocpp.errors import OcppError
+
 if TYPE_CHECKING:
     from csmsd.command import AnyCommand
     from csmsd.errors import CsmsdError
     from csmsd.journal import Exchange
-    from csmsd.ocpp.errors import OcppError
     from csmsd.station import Station, StationRecord
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -79,6 +79,9 @@ class PluginStatus(msgspec.Struct, frozen=True):
     backlog: int  # facts in the outbox it has not taken yet
     last_failure: str = ""
     hooks: tuple[str, ...] = ()  # those it implements
+    seconds: float = 0.0  # in its hooks since start; waiting included, but not for promises it has made
+    blocked: int = 0  # steps in which everybody waited for it, as seen by the watchdog
+    blocked_seconds: float = 0.0
 
 
 class Plugins(ABC):

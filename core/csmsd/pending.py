@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 import outcome
 import trio
 
-from csmsd.errors import Bug
+from csmsd.errors import fault_in
 
 log = logging.getLogger("csmsd")
 
@@ -60,8 +60,8 @@ class Pending(Generic[T]):
             for callback in callbacks:
                 try:
                     callback(value, error)
-                except Bug:  # whoever settles us has others to serve
-                    log.exception("a completion failed")
+                except BaseException as raised:  # whoever settles us has others to serve
+                    log.exception("a completion failed", exc_info=fault_in(raised))
 
     def when_settled(self, callback: Callback) -> None:
         """Call `callback(value, error)` in the trio thread; it must not raise and must not wait."""
@@ -82,8 +82,8 @@ class Pending(Generic[T]):
             if error is None:
                 try:
                     value = function(value)
-                except Exception as raised:
-                    error = raised
+                except BaseException as raised:
+                    error = fault_in(raised)
                 else:
                     if isinstance(value, Pending):
                         value.when_settled(result.settle)

@@ -124,7 +124,7 @@ async def _play_one(house: House, model: Model, every: dict[str, list[Actor]], w
         if which in model.order:
             model.order.remove(which)
     elif what == "ask" and which == "cancelled":
-        with trio.move_on_after(0):
+        with trio.move_on_after(0.5):  # those who answer at once have done so
             await house.runner.first(cast("Any", answer_ping), 1)
         model.ask(None, is_cancelled=True)
     elif what == "ask":

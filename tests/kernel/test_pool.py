@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from csmsd._kernel.pool import Pool
+from csmsd._kernel.pool import IgnoresCancellation, Pool
 from csmsd._kernel.timers import Wheel
 
 
@@ -348,3 +348,73 @@ async def test_csmsd_itself_has_no_share(autojump_clock: MockClock, nursery: tri
         pool.start(echo, (number, 1), 60, ends.done)
     await trio.sleep(1.1)
     assert sorted(ends.values) == [0, 1, 2, 3]
+
+
+async def test_whoever_waits_for_a_job_that_ignores_its_cancellation_is_told(
+    autojump_clock: MockClock, nursery: trio.Nursery, ends: Ends
+) -> None:
+    pool, released = open_pool(nursery, max_tasks=1), trio.Event()
+
+    async def ignore() -> str:
+        with trio.CancelScope(shield=True):
+            await released.wait()
+        return "far too late"
+
+    pool.start(ignore, (), 5, ends.done)
+    pool.start(echo, (1,), 8, ends.done)
+    await trio.sleep(5.3)
+    assert ends.errors == []
+    await trio.sleep(0.5)
+    assert [type(error) for error in ends.errors] == [IgnoresCancellation]
+    assert ends.values == [1]  # another task has taken its place
+    assert (pool.tasks, pool.abandoned) == (1, 1)
+    released.set()
+    await trio.sleep(1)
+    assert ends.values == [1]
+    assert (pool.tasks, pool.busy, pool.abandoned) == (1, 0, 0)
+
+
+async def test_a_job_that_a_task_waits_for_gets_a_task_in_any_case(
+    autojump_clock: MockClock, nursery: trio.Nursery, ends: Ends
+) -> None:
+    pool = open_pool(nursery, max_tasks=1)
+    pool.start(trio.sleep_forever, (), 100, lambda *_: None)
+    pool.start(echo, (1,), 5, ends.done, is_awaited=True)
+    await trio.sleep(1)
+    assert ends.values == [1]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit])
+async def test_what_is_not_the_jobs_fault_goes_its_way(
+    autojump_clock: MockClock, ends: Ends, error: type[BaseException]
+) -> None:
+    async def interrupted() -> None:
+        raise error
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with trio.open_nursery() as nursery:
+            open_pool(nursery).start(interrupted, (), 5, ends.done)
+            await trio.sleep(1)
+    assert caught.group_contains(error)
+    assert ends.errors == []
+
+
+async def test_a_job_that_ignores_its_cancellation_counts_in_its_owners_share(
+    autojump_clock: MockClock, nursery: trio.Nursery, ends: Ends
+) -> None:
+    pool, released = open_pool(nursery, max_tasks=4), trio.Event()
+
+    async def ignore() -> None:
+        with trio.CancelScope(shield=True):
+            await released.wait()
+
+    for _ in range(6):
+        pool.start(ignore, (), 5, ends.done, "stubborn")
+    await trio.sleep(6)
+    assert pool.abandoned == 2  # not one more, however many are asked for
+    assert len(ends.errors) == 6
+    released.set()
+    await trio.sleep(1)
+    pool.start(echo, (7,), 5, ends.done, "stubborn")
+    await trio.sleep(1)
+    assert ends.values == [7]

@@ -106,6 +106,48 @@ async def test_a_crash_during_a_restart_is_another_crash(autojump_clock: MockClo
         assert supervisor.is_running("acme")
 
 
+async def test_a_service_that_ignores_its_end_is_named_and_left_behind(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    released = trio.Event()
+
+    async def serve(task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        with trio.CancelScope(shield=True):
+            await released.wait()
+
+    async with supervising() as supervisor:
+        await supervisor.start("acme", serve, lambda _: None)
+        assert supervisor.lingering() == []
+        with trio.fail_after(6):
+            await supervisor.stop("acme")
+        assert "acme ignores that it is cancelled" in caplog.text
+        assert supervisor.lingering() == ["acme"]
+        released.set()
+        await trio.sleep(1)
+        assert supervisor.lingering() == []
+
+
+async def test_whatever_a_service_raises_it_starts_again(autojump_clock: MockClock) -> None:
+    class Below(BaseException):
+        pass
+
+    starts, crashes = list[float](), list[BaseException]()
+
+    async def serve(task_status: trio.TaskStatus[None]) -> None:
+        starts.append(trio.current_time())
+        task_status.started()
+        if len(starts) == 1:
+            raise Below
+        await trio.sleep_forever()
+
+    async with supervising() as supervisor:
+        await supervisor.start("acme", serve, crashes.append)
+        await trio.sleep(10)
+        assert len(starts) == 2
+        assert [type(error) for error in crashes] == [Below]
+
+
 async def test_a_service_may_return_at_once(autojump_clock: MockClock) -> None:
     async def serve(task_status: trio.TaskStatus[None]) -> None:
         task_status.started()
@@ -201,6 +243,29 @@ async def test_the_watchdog_names_the_plugin_that_blocks(caplog: pytest.LogCaptu
         await _step(plugin.block)
         await trio.lowlevel.checkpoint()
     assert "ms for plugin blocking, in Blocking.block" in caplog.text
+
+
+async def test_the_watchdog_names_it_while_it_still_blocks_and_counts_it(caplog: pytest.LogCaptureFixture) -> None:
+    blamed: list[tuple[str, float]] = []
+    said_meanwhile: list[str] = []
+
+    class Long(Blocking):
+        """Blocks for longer."""
+
+        def block(self) -> None:
+            time.sleep(0.3)
+            said_meanwhile.append(caplog.text)
+
+    plugin = Long(NoConfig(), cast("Any", None))
+    with watch_the_loop(dict, limit=0.04, blame=lambda *blame: blamed.append(blame)):
+        await _step(plugin.block)
+        await trio.lowlevel.checkpoint()
+    assert "everybody has been waiting for" in said_meanwhile[0]
+    assert "plugin blocking, in " in said_meanwhile[0]
+    assert said_meanwhile[0].count("everybody") == 1
+    ((name, seconds),) = blamed
+    assert name == "blocking"
+    assert seconds >= 0.3
 
 
 async def test_the_watchdog_knows_plugins_by_their_package(caplog: pytest.LogCaptureFixture) -> None:

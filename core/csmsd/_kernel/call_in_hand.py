@@ -13,7 +13,7 @@ import trio
 from csmsd._kernel.absorption import EMPTY
 from csmsd._kernel.hooks import Step
 from csmsd._kernel.judgement import is_promise
-from csmsd.errors import Bug, OutcomeUnknown, StoreError, StoreUnavailable, WriteFailed
+from csmsd.errors import Bug, OutcomeUnknown, StoreError, StoreUnavailable, WriteFailed, fault_in
 from csmsd.journal import Decision, Exchange, Outcome
 from csmsd.ocpp.errors import InternalError, NotSupported, OcppError
 from csmsd.ocpp.frames import Call, encode_error, encode_result
@@ -41,6 +41,7 @@ class CallInHand:
         "_is_over",
         "_kernel",
         "_leads",
+        "_mark",
         "_next",
         "_received_at",
         "_request",
@@ -59,10 +60,10 @@ class CallInHand:
         self._arrival: Arrival | None = None
         self._next = 0  # the next implementation to ask
         self._deadline = 0.0  # of the whole answer; set when it is waited for
-        self._timer: Timer | None = None  # while a promise is waited for
+        self._timer: Timer | None = None  # from the wait for a promise until the next implementation is asked
         self._is_over = False  # it was waited for in vain
         self._leads = False  # others may wait for our answer (RPC-12)
-        self._since = perf_counter_ns()
+        self._since = self._mark = perf_counter_ns()
         self._trace: list[tuple[str, Outcome, int, str]] = []
 
     # -- the ways in: asked, repeated, absorbed, refused before anybody was asked ------------------------
@@ -70,6 +71,7 @@ class CallInHand:
     def ask_for(self, request: Any, arrival: Arrival) -> bytes | None:
         """Ask the plan for an answer: the reply, or None if it comes later."""
         self._request, self._arrival = request, arrival
+        self._mark = perf_counter_ns()
         try:
             return self._ask()
         except OcppError as error:
@@ -95,7 +97,8 @@ class CallInHand:
 
     def repeat(self, payload: bytes) -> bytes:
         """Give a stored answer again (RPC-12)."""
-        self._note("kernel", "answered", "the stored answer to the same message")
+        took = (perf_counter_ns() - self._since) // 1000
+        self._trace.append(("kernel", "answered", took, "the stored answer to the same message"))
         self._record(payload.decode(), "")
         return encode_result(self._call.id, payload)
 
@@ -152,8 +155,8 @@ class CallInHand:
             except StoreError as error:
                 self._give_up(error)
                 return None
-            except Bug as error:
-                self._failed(step, error)
+            except BaseException as error:
+                self._failed(step, fault_in(error))
                 continue
             if type(answer) is route.action.response:
                 return self._reply(step, answer)
@@ -176,7 +179,7 @@ class CallInHand:
 
     def _wait_for(self, step: Step, promise: Pending[Any]) -> None:
         """A promise has what is left of the time; one that is kept later counts for nothing."""
-        self._note(step.plugin, "pending")
+        self._note(step, "pending")
         self._timer = self._kernel.wheel.after(self._time_left(), self._too_late)
         promise.when_settled(self._settled)
 
@@ -208,6 +211,7 @@ class CallInHand:
             self._ask_on()
 
     def _ask_on(self) -> None:
+        self._timer, self._mark = None, perf_counter_ns()
         try:
             if self._time_left() <= 0:
                 raise InternalError(f"no answer to {self._call.action} in time")
@@ -242,24 +246,24 @@ class CallInHand:
 
     def _refused(self, step: Step) -> None:
         self._kernel.hooks.worked(step)
-        self._note(step.plugin, "refused")
+        self._note(step, "refused")
 
     def _failed(self, step: Step, error: BaseException) -> None:
         self._kernel.hooks.failed(step, error)
         is_slow = isinstance(error, trio.TooSlowError)
-        self._note(step.plugin, "too slow" if is_slow else "failed", "" if is_slow else type(error).__name__)
+        self._note(step, "too slow" if is_slow else "failed", "" if is_slow else type(error).__name__)
 
     def _check_silence(self, step: Step, answer: object) -> None:
         """None means `not mine`; anything else of a wrong type is a bug of the plugin."""
         if answer is None:
             self._kernel.hooks.worked(step)
-            self._note(step.plugin, "passed over")
+            self._note(step, "passed over")
             return
         complaint = f"answered {type(answer).__name__}"
         if isinstance(answer, CoroutineType):
             answer.close()
         self._kernel.hooks.failed(step, complaint)
-        self._note(step.plugin, "failed", complaint)
+        self._note(step, "failed", complaint)
 
     # -- the ways out ------------------------------------------------------------------------------
 
@@ -274,11 +278,11 @@ class CallInHand:
             payload = route.action.encode(answer, whole_seconds=self._caller.record.whole_seconds)
         except Bug as error:  # the plugin's answer breaks the schema (VAL-01)
             self._kernel.hooks.failed(step, f"answered something the schema forbids: {error}")
-            self._note(step.plugin, "failed", "broke the schema")
+            self._note(step, "failed", "broke the schema")
             return self.refuse(InternalError("internal error"))
         self._kernel.hooks.worked(step)
         self._end(payload)
-        self._note(step.plugin, "answered")
+        self._note(step, "answered")
         self._record(payload.decode(), "")
         return encode_result(call.id, payload)
 
@@ -298,8 +302,14 @@ class CallInHand:
 
     # -- the record --------------------------------------------------------------------------------
 
-    def _note(self, plugin: str, outcome: Outcome, note: str = "") -> None:
-        self._trace.append((plugin, outcome, (perf_counter_ns() - self._since) // 1000, note))
+    def _note(self, step: Step, outcome: Outcome, note: str = "") -> None:
+        """Each step of the trace has its own time; that of an async implementation is counted where it runs."""
+        now = perf_counter_ns()
+        took = now - self._mark
+        if not step.is_async and self._timer is None:
+            step.health.nanoseconds += took
+        self._mark = now
+        self._trace.append((step.plugin, outcome, took // 1000, note))
 
     def _end(self, answer: bytes | None) -> None:
         """Whoever sent the same message meanwhile gets the same answer."""

@@ -14,6 +14,7 @@ from csmsd._kernel.hooks import HookSet, Step
 from csmsd._kernel.outbox import Courier, Deliver, Delivery
 from csmsd._kernel.supervisor import Supervisor
 from csmsd._kernel.verbs import HookRunner
+from csmsd.errors import Bug, in_words
 from csmsd.store import Fact
 
 log = logging.getLogger("csmsd.plugins")
@@ -67,11 +68,17 @@ class Couriers:
             offered = {"station_id": station_id, "fact": value, "fact_id": fact_id}
             _, error = await self._runner.attempt(step, tuple(offered[name] for name in order))
             if error is not None:
-                self._hooks.complain(step, error)  # the courier repeats it: an outage behind a plugin is no quarantine
-                raise error
+                # The courier repeats it: an outage behind a plugin is no quarantine.
+                reason = self._hooks.complain(step, error)
+                raise error if _is_ordinary(error) else RuntimeError(reason) from error
             self._hooks.worked(step)
 
         return deliver
+
+
+def _is_ordinary(error: BaseException) -> bool:
+    """Can the courier catch it, and print it?"""
+    return isinstance(error, Bug) and "which cannot be printed" not in in_words(error)
 
 
 def _service(plugin: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,8 +23,6 @@ from csmsd.ocpp.errors import FormationViolation, NotImplementedAction, NotSuppo
 from csmsd.ocpp.frames import Call
 from csmsd.ocpp.operations import BOOT, LONGEST_MESSAGE_ID, LONGEST_TRANSACTIONAL_ID, OPERATIONS
 from csmsd.station import Arrival, Station, StationRecord
-
-log = logging.getLogger("csmsd.dispatch")
 
 
 class Caller(Protocol):
@@ -157,9 +154,8 @@ class Dispatcher:
 
     def _check_guards(self, caller: Caller, call: Call) -> None:
         for refusal in self.runner.call_plain(guard_call, caller.station, call.action):
-            if isinstance(refusal, OcppError):
+            if refusal is not None:
                 raise refusal
-            log.error("a plugin's guard_call answered %r instead of an OcppError", refusal)
 
 
 def _unknown(action: str) -> OcppError:

@@ -26,6 +26,10 @@ def kernel_metrics(house: House) -> Iterator[Metric]:
         labels = (("plugin", status.name),)
         yield Metric("plugin_calls_total", "Hook calls answered", status.calls, labels, "counter")
         yield Metric("plugin_failures_total", "Hook calls that failed", status.failures, labels, "counter")
+        yield Metric("plugin_seconds_total", "Time in hooks, waiting included", status.seconds, labels, "counter")
+        held_up = "Steps of the loop in which everybody waited for the plugin"
+        yield Metric("plugin_blocked_total", held_up, status.blocked, labels, "counter")
+        yield Metric("plugin_blocked_seconds_total", "How long they took", status.blocked_seconds, labels, "counter")
         yield Metric("plugin_backlog", "Facts the plugin has not taken yet", status.backlog, labels)
         yield Metric("plugin_enabled", "1 while the plugin takes part", float(status.state == "enabled"), labels)
 

@@ -7,13 +7,17 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter_ns
 from types import ModuleType
 from typing import Any
 
 import pluggy
 import trio
 
+from csmsd._kernel.answers import Check
+from csmsd._kernel.pool import IgnoresCancellation
 from csmsd._kernel.registration import Spec, check_implementations, check_specs, specs_of
+from csmsd.errors import in_words
 from csmsd.hookspecs import PluginFailure, plugin_failed
 
 log = logging.getLogger("csmsd.hooks")
@@ -22,12 +26,15 @@ log = logging.getLogger("csmsd.hooks")
 class Health:
     """How one plugin is doing, since csmsd started."""
 
-    __slots__ = ("_idle", "calls", "failures", "last_failure", "running")
+    __slots__ = ("_idle", "blocked", "blocked_seconds", "calls", "failures", "last_failure", "nanoseconds", "running")
 
     def __init__(self) -> None:
         self.calls = 0  # answered, "not mine" included
         self.failures = 0
         self.last_failure = ""
+        self.nanoseconds = 0  # in its hooks, waiting included, but not waiting for what a promise has promised
+        self.blocked = 0  # steps in which it held up the loop, as far as the watchdog has seen them
+        self.blocked_seconds = 0.0
         self.running = 0  # async calls in flight
         self._idle = trio.lowlevel.ParkingLot()
 
@@ -36,9 +43,11 @@ class Health:
 
         async def counted(*args: Any) -> Any:
             self.running += 1
+            began = perf_counter_ns()
             try:
                 return await call(*args)
             finally:
+                self.nanoseconds += perf_counter_ns() - began
                 self.running -= 1
                 if not self.running:
                     self._idle.unpark_all()
@@ -70,23 +79,22 @@ class Step:
     timeout: float
     is_critical: bool
     health: Health
+    accepts: Check | None = None  # what an answer must be like
 
 
 Plan = tuple[Step, ...]
 
 
-def compile_plan(
-    caller: pluggy.HookCaller, parameters: tuple[str, ...], terms: dict[str, Terms], health: dict[str, Health]
-) -> Plan:
+def compile_plan(caller: pluggy.HookCaller, spec: Spec, terms: dict[str, Terms], health: dict[str, Health]) -> Plan:
     """The implementations in the order they are asked, over pluggy's public API only."""
     plan: list[Step] = []
     for impl in reversed(caller.get_hookimpls()):
         plugin, is_async = impl.plugin_name, inspect.iscoroutinefunction(impl.function)
-        call = _positional(impl, parameters)
+        call = _positional(impl, spec.parameters)
         if is_async:
             call = health[plugin].count(call)
         timeout, is_critical = terms[plugin].timeout, terms[plugin].is_critical
-        plan.append(Step(plugin, call, is_async, caller.name, timeout, is_critical, health[plugin]))
+        plan.append(Step(plugin, call, is_async, caller.name, timeout, is_critical, health[plugin], spec.accepts))
     return tuple(plan)
 
 
@@ -102,8 +110,9 @@ def _positional(impl: pluggy.HookImpl, parameters: tuple[str, ...]) -> Callable[
 
 def _reason(step: Step, error: BaseException | str) -> str:
     if isinstance(error, trio.TooSlowError):
-        return f"too slow: no answer in {step.timeout:g} s"
-    return error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(": ")
+        more = ", and it goes on although it was cancelled" if isinstance(error, IgnoresCancellation) else ""
+        return f"too slow: no answer in {step.timeout:g} s{more}"
+    return error if isinstance(error, str) else in_words(error)
 
 
 def _ignore(*_: object) -> None:
@@ -185,7 +194,7 @@ class HookSet:
         if known is None or known.function is not spec:
             return ()
         caller: pluggy.HookCaller = getattr(self._manager.hook, spec.__name__)
-        return compile_plan(caller, known.parameters, self._terms, self.health)
+        return compile_plan(caller, known, self._terms, self.health)
 
     def arguments(self, spec: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Positional arguments for the steps of a plan, of a call that used names."""
@@ -222,11 +231,17 @@ class HookSet:
         step.health.last_failure = f"{step.hook}: {reason}"
         return reason
 
+    def note_block(self, plugin: str, seconds: float) -> None:
+        """The plugin has held up the loop; nobody was served meanwhile."""
+        health = self.health.setdefault(plugin, Health())
+        health.blocked += 1
+        health.blocked_seconds += seconds
+
     def note_crash(self, plugin: str, error: BaseException) -> None:
         """The plugin's `serve` has crashed; it is restarted, so nothing else changes."""
         health = self.health.setdefault(plugin, Health())
         health.failures += 1
-        health.last_failure = f"serve: {type(error).__name__}: {error}"
+        health.last_failure = f"serve: {in_words(error)}"
 
     def _announce(self) -> None:
         self._plans.clear()

@@ -27,6 +27,7 @@ from csmsd._kernel.figures import kernel_metrics
 from csmsd._kernel.hashing import Hashing
 from csmsd._kernel.hooks import HookSet, Terms
 from csmsd._kernel.journal import DatabaseJournal
+from csmsd._kernel.lingering import naming_who_lingers
 from csmsd._kernel.loader import AnyPlugin, Loaded, installed_plugins, load_plugin, load_plugins
 from csmsd._kernel.outbox import Courier
 from csmsd._kernel.pluginconfig import check_tables
@@ -94,11 +95,12 @@ class House(Host):
         self.registry = Registry(self.hooks, self.events, env)
         self.credentials = credentials = CredentialBook(self.states, self.hashing, env)
         self.stations = self.book = StationBook(self.states, credentials, self.registry, store, env)
+        self.supervisor = Supervisor(nursery)
         self.plugins = self.plugin_set = PluginSet(
             self,
             self.hook_set,
             self.hooks,
-            Supervisor(nursery),
+            self.supervisor,
             self.migrate,
             partial(Courier, store, env),
             load_plugin,
@@ -210,6 +212,11 @@ class House(Host):
         if plugin.migrations is not None:
             await self._bring_up_to_date({plugin.name: plugin.migrations})
 
+    def lingering(self) -> list[str]:
+        """What goes on although csmsd ends: plugins' calls in flight and background work."""
+        calls = [f"plugin {name}" for name, health in self.hook_set.health.items() if health.running]
+        return calls + [f"serve of {name}" for name in self.supervisor.lingering()]
+
     def not_ready_because(self) -> str:
         """Why no station is let in now; "" if they are (WS-42)."""
         if not self._is_open:
@@ -271,10 +278,10 @@ class House(Host):
             log.warning("storage is back: stations may come")
 
 
-async def watch_when_settled(packages: Callable[[], Mapping[str, str]]) -> None:
+async def watch_when_settled(house: House) -> None:
     """Name who blocks the loop, but not what a start takes."""
     await trio.sleep(SETTLING)
-    with watch_the_loop(packages):
+    with watch_the_loop(house.plugin_set.packages, blame=house.hook_set.note_block):
         await trio.sleep_forever()
 
 
@@ -340,10 +347,11 @@ async def open_house(config: Config, env: Env, mode: Mode) -> AsyncGenerator[Hou
             await house.furnish(nursery, loaded)
             async with trio.open_nursery() as front:
                 if mode.watches:
-                    front.start_soon(watch_when_settled, house.plugin_set.packages)
+                    front.start_soon(watch_when_settled, house)
                 await house.let_stations_in(nursery, front)
                 try:
                     yield house
                 finally:
                     front.cancel_scope.cancel()
                     await house.drain()
+                    things.enter_context(naming_who_lingers(house.lingering))

@@ -8,7 +8,7 @@ from types import CoroutineType
 from typing import Any, Final, TypeGuard
 
 from csmsd._kernel.hooks import HookSet, Step
-from csmsd.errors import BackendUnavailable, StoreError
+from csmsd.errors import BackendUnavailable, StoreError, fault_in
 from csmsd.pending import Pending
 
 log = logging.getLogger("csmsd.hooks")
@@ -25,6 +25,13 @@ def is_promise(answer: object) -> TypeGuard[Pending[Any]]:
 def is_lazy(answer: object) -> TypeGuard[Iterator[Any]]:
     """True for an answer that is made while it is read, as a generator does."""
     return isinstance(answer, Iterator)
+
+
+def _in_words(answer: object) -> str:
+    """Its type, and of what is in it the first."""
+    if isinstance(answer, (list, tuple)) and answer:
+        return f"{type(answer).__name__} of {type(answer[0]).__name__}"  # pyright: ignore[reportUnknownArgumentType]
+    return type(answer).__name__
 
 
 class Judge:
@@ -48,8 +55,21 @@ class Judge:
             if fallback is not PASS_OVER and not isinstance(answer, type(fallback)):
                 self._hooks.failed(step, f"answered {type(answer).__name__}, not {type(fallback).__name__}")
                 return FAILED
+            if step.accepts is not None and not self._is_acceptable(step, answer):
+                return FAILED
         self._hooks.worked(step)
         return answer
+
+    def _is_acceptable(self, step: Step, answer: Any) -> bool:
+        assert step.accepts is not None
+        try:
+            is_fine = step.accepts(answer)
+        except BaseException as error:  # to look at it runs the plugin's code
+            self._blame(step, fault_in(error))
+            return False
+        if not is_fine:
+            self._hooks.failed(step, f"answered {_in_words(answer)}, which is not what the hook asks for")
+        return is_fine
 
     def _blame(self, step: Step, error: BaseException) -> None:
         # Somebody else's fault: an outage of the database, or behind a plugin, must not put plugins aside.

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeGuard
 
-from csmsd.errors import Bug, PluginConflict, PluginError, PluginIncompatible, PluginNotFound
+from csmsd.errors import PluginConflict, PluginError, PluginIncompatible, PluginNotFound, fault_in, in_words
 from csmsd.plugin import API_VERSION, Plugin
 
 GROUP = "csmsd.plugins"
@@ -63,8 +63,9 @@ def _load(installed: Iterable[EntryPoint], name: str) -> Loaded:
     (offer,) = offers
     try:
         found = offer.load()
-    except Bug as error:
-        reason = f"{type(error).__name__}: {error}"
+    except BaseException as raised:
+        error = fault_in(raised)
+        reason = in_words(error)
         raise PluginError(f"the plugin {name} of {_package(offer)} cannot be imported: {reason}") from error
     return _checked(found, offer.dist.version if offer.dist else "", name)
 

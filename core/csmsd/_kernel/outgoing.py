@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -150,11 +151,12 @@ class OutgoingCalls:
 
     async def _prepare(self, command: AnyCommand, request: Any) -> None:
         for step in self._context.plans.plan(prepare_command):
-            _, error = await self._context.hooks.attempt(step, (self._station, command, request))
+            answer, error = await self._context.hooks.attempt(step, (self._station, command, request))
+            if isinstance(answer, CoroutineType):
+                answer.close()
+                error = TypeError("returned a coroutine: an await is missing, nothing has been prepared")
             if error is not None:
-                if not isinstance(error, CallRefused):
-                    self._context.plans.complain(step, error)
-                reason = str(error) or type(error).__name__
+                reason = str(error) if isinstance(error, CallRefused) else self._context.plans.complain(step, error)
                 raise CallRefused(f"{command.name} is not sent to {self._station.id}: {step.plugin}: {reason}")
 
     def _put_on_line(self, call: OutgoingCall, message: bytes) -> None:

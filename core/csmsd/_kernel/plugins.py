@@ -19,7 +19,7 @@ from csmsd._kernel.supervisor import Supervisor
 from csmsd._kernel.verbs import HookRunner
 from csmsd.action import AnyAction
 from csmsd.command import AnyCommand
-from csmsd.errors import Bug, PluginError, PluginIncompatible, PluginNotFound
+from csmsd.errors import Bug, PluginError, PluginIncompatible, PluginNotFound, fault_in, in_words
 from csmsd.hookspecs import station_connected
 from csmsd.host import Host, Plugins, PluginState, PluginStatus
 from csmsd.store import Fact
@@ -159,8 +159,9 @@ class PluginSet(Plugins):
         config, limits = decode_config(loaded.type, table), decode_limits(loaded.type, table)
         try:
             plugin = loaded.type(config, self._host)
-        except Bug as error:
-            raise PluginError(f"{loaded.name} cannot be created: {type(error).__name__}: {error}") from error
+        except BaseException as raised:
+            error = fault_in(raised)
+            raise PluginError(f"{loaded.name} cannot be created: {in_words(error)}") from error
         timeout = limits.hook_timeout or self._host.config.limits.hook_timeout
         return _Member(loaded, plugin, Terms(timeout, loaded.type.critical))
 
@@ -188,7 +189,7 @@ class PluginSet(Plugins):
         try:
             await self._migrate(member.loaded.type)
         except Bug as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = in_words(error)
             raise PluginError(f"the tables of {member.loaded.name} cannot be brought up to date: {reason}") from error
 
     async def _refresh_couriers(self) -> None:
@@ -270,4 +271,7 @@ class PluginSet(Plugins):
             backlog=self._couriers.backlog(name),
             last_failure=member.reason or health.last_failure,
             hooks=self._hooks.hooks_of(member.plugin),
+            seconds=health.nanoseconds / 1e9,
+            blocked=health.blocked,
+            blocked_seconds=health.blocked_seconds,
         )

@@ -12,10 +12,15 @@ import outcome
 import trio
 
 from csmsd._kernel.timers import Timer, Wheel
-from csmsd.errors import Bug
+from csmsd.errors import fault_in
 
+GRACE = 0.5  # seconds for a job that was cancelled to end; then whoever waits hears that it is over
 log = logging.getLogger("csmsd.pool")
 Done = Callable[[Any, BaseException | None], None]
+
+
+class IgnoresCancellation(trio.TooSlowError):
+    """A job goes on although its time is over and it was cancelled: it shields itself, or swallows cancellations."""
 
 
 async def _nothing() -> None:
@@ -25,12 +30,16 @@ async def _nothing() -> None:
 class Job:
     """One call of an async function; ends with exactly one `done(value, error)`, unless the pool itself ends first."""
 
-    __slots__ = ("_done", "args", "function", "is_cancelled", "owner", "scope", "timer")
+    __slots__ = ("_done", "_pool", "args", "function", "is_abandoned", "is_cancelled", "owner", "scope", "timer")
 
-    def __init__(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], done: Done, owner: str) -> None:
+    def __init__(
+        self, pool: Pool, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], done: Done, owner: str
+    ) -> None:
         self.function, self.args, self.owner = function, args, owner
+        self._pool = pool
         self._done: Done | None = done
         self.is_cancelled = False
+        self.is_abandoned = False  # its task is lost to the pool until the function ends
         self.scope: trio.CancelScope | None = None  # while it runs
         self.timer: Timer
 
@@ -51,6 +60,14 @@ class Job:
         self.cancel()
         if self.scope is None:
             self.finish(None, trio.TooSlowError())
+        else:
+            self.timer = self._pool.after(GRACE, self._abandon)
+
+    def _abandon(self) -> None:
+        if self._done is not None:
+            self.is_abandoned = True
+            self._pool.replace_one()
+            self.finish(None, IgnoresCancellation())
 
     def finish(self, value: Any, error: BaseException | None) -> None:
         """Report the end, once."""
@@ -61,8 +78,8 @@ class Job:
         self.function, self.args = _nothing, ()  # a parked task remembers its last job: not that job's station as well
         try:
             done(value, error)
-        except Bug:
-            log.exception("completion failed")
+        except BaseException as raised:
+            log.exception("completion failed", exc_info=fault_in(raised))
 
 
 class Pool:
@@ -81,6 +98,7 @@ class Pool:
         self._admitted = Counter[str]()  # by owner: jobs that run or wait for a task
         self._held_back: defaultdict[str, deque[Job]] = defaultdict(deque[Job])  # by owner: what is beyond its share
         self.tasks = 0
+        self.abandoned = 0  # further ones, that ignore their cancellation
 
     @property
     def busy(self) -> int:
@@ -99,28 +117,30 @@ class Pool:
         timeout: float,
         done: Done,
         owner: str = "",
+        *,
+        is_awaited: bool = False,
     ) -> Job:
         """Run `function(*args)`; its result goes to `done(value, error)` in the trio thread, never from in here.
 
-        `owner` is the plugin whose function it is; "" is csmsd itself, which has no share.
+        `owner` is the plugin whose function it is; "" is csmsd itself, which has no share. `is_awaited`: a task waits
+        for it, which may be one of ours: it gets a task even if all are busy.
         """
-        job = Job(function, args, done, owner)
+        job = Job(self, function, args, done, owner)
         job.timer = self._wheel.after(timeout, job.expire)
-        if owner and self._admitted[owner] >= self._share:
+        if owner and not is_awaited and self._admitted[owner] >= self._share:
             self._held_back[owner].append(job)
         else:
-            self._admit(job)
+            self._admit(job, is_awaited=is_awaited)
         return job
 
-    def _admit(self, job: Job) -> None:
+    def _admit(self, job: Job, *, is_awaited: bool = False) -> None:
         self._admitted[job.owner] += 1
         if self._idle:
             task = self._idle.pop()
             task.context = self._context.copy()  # a context variable set by one job must not reach the next
             trio.lowlevel.reschedule(task, outcome.Value(job))
-        elif self.tasks < self._max_tasks:
-            self.tasks += 1
-            self._context.copy().run(self._nursery.start_soon, self._work, job)
+        elif self.tasks < self._max_tasks or is_awaited:
+            self._spawn(job)
         else:
             self._waiting.append(job)
 
@@ -134,6 +154,25 @@ class Pool:
                 return self._admit(oldest)
         return None
 
+    def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """See `Wheel.after`."""
+        return self._wheel.after(seconds, callback)
+
+    def replace_one(self) -> None:
+        """A task is busy with an abandoned job, nobody knows for how long: those who wait get another."""
+        self.tasks -= 1
+        self.abandoned += 1
+        while self._waiting and self.tasks < self._max_tasks:
+            oldest = self._waiting.popleft()
+            if oldest.is_done:
+                self._release(oldest)
+            else:
+                self._spawn(oldest)
+
+    def _spawn(self, job: Job) -> None:
+        self.tasks += 1
+        self._context.copy().run(self._nursery.start_soon, self._work, job)
+
     async def _work(self, job: Job) -> None:
         task = trio.lowlevel.current_task()
         while True:
@@ -142,6 +181,9 @@ class Pool:
                     await self._attempt(job, scope)
                     if not scope.cancel_called:
                         job = await self._next(task)
+            if job.is_abandoned:  # another task has taken this one's place
+                self.abandoned -= 1
+                return
             job.finish(None, trio.TooSlowError())
             job = await self._next(task)
 
@@ -153,12 +195,8 @@ class Pool:
             if job.is_cancelled:
                 raise trio.TooSlowError
             value = await job.function(*job.args)
-        except Bug as raised:
-            error = raised
-        except BaseExceptionGroup as group:  # a job's own nursery may mix its bugs with our cancellation
-            error, others = group.split(Bug)
-            if others is not None:
-                raise others from None
+        except BaseException as raised:  # a job's own nursery may mix its bugs with our cancellation
+            error = fault_in(raised)
         finally:
             job.scope = None
             self._release(job)

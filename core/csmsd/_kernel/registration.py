@@ -11,6 +11,7 @@ from typing import Any
 
 import pluggy
 
+from csmsd._kernel.answers import Check, check_of
 from csmsd.errors import HookMismatch, PluginConflict
 from csmsd.hookspecs import COLOUR_ATTRIBUTE, Colour
 
@@ -23,13 +24,16 @@ class Spec:
     owner: str
     parameters: tuple[str, ...]
     colour: Colour
+    accepts: Check | None  # what an answer must be like
 
 
 def specs_of(manager: pluggy.PluginManager, module: ModuleType, owner: str) -> dict[str, Spec]:
     """The hooks that a module declares, by name."""
     functions = {name: getattr(module, name) for name in dir(module) if manager.parse_hookspec_opts(module, name)}
     return {
-        name: Spec(function, owner, tuple(inspect.signature(function).parameters), _colour(function))
+        name: Spec(
+            function, owner, tuple(inspect.signature(function).parameters), _colour(function), check_of(function)
+        )
         for name, function in functions.items()
         if function.__module__ == module.__name__  # another plugin's hook may be imported, for its type or its name
     }

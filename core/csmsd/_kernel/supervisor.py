@@ -8,9 +8,10 @@ from typing import Any
 
 import trio
 
-from csmsd.errors import Bug, PluginError
+from csmsd.errors import PluginError, fault_in, in_words
 
 FIRST_PAUSE = 1.0  # seconds before the first restart; doubled by each further crash
+PATIENCE = 5.0  # seconds for a service to end when it is told to
 LONGEST_PAUSE = 60.0  # a service that has run for so long begins with the first pause again
 log = logging.getLogger("csmsd.supervisor")
 
@@ -49,7 +50,7 @@ class _Service:
             if error is None:
                 return
             if not is_started:
-                raise PluginError(f"{self.name} did not start: {type(error).__name__}: {error}") from error
+                raise PluginError(f"{self.name} did not start: {in_words(error)}") from error
             if trio.current_time() - began >= LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             log.error("%s crashed: it starts again in %g s", self.name, pause, exc_info=error)
@@ -63,17 +64,17 @@ class _Service:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.serve)
                 started()
-        except BaseExceptionGroup as group:  # bugs may come with a cancellation of our own
-            _, others = group.split(Bug)
-            if others is not None:
-                raise others from None
-            return _only_one(group)
+        except BaseException as error:  # bugs may come with a cancellation of our own
+            return _unwrapped(fault_in(error))
         return None
 
 
-def _only_one(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _unwrapped(error: BaseException) -> BaseException:
     """Without the wrapping of our nursery."""
-    return group.exceptions[0] if len(group.exceptions) == 1 else group
+    if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        only: BaseException = error.exceptions[0]
+        return only
+    return error
 
 
 class Supervisor:
@@ -99,12 +100,28 @@ class Supervisor:
             self._services[name].scope.cancel()
 
     async def stop(self, name: str) -> None:
-        """End a service and wait until it has ended; no effect if there is none of that name."""
+        """End a service and wait until it has ended; no effect if there is none of that name.
+
+        One that ignores that it is cancelled is named and left behind: nobody waits for it but csmsd's own end.
+        """
         service = self._services.get(name)
         if service is not None:
             service.scope.cancel()
-            await service.ended.wait()
-            self._services.pop(name, None)
+            with trio.move_on_after(PATIENCE):
+                await service.ended.wait()
+            if service.ended.is_set():
+                self._services.pop(name, None)
+            else:
+                log.error("%s ignores that it is cancelled: it goes on, and holds up the end of csmsd", name)
+
+    def lingering(self) -> list[str]:
+        """Services that go on after they were told to end, or while all of them are."""
+        is_over = self._nursery.cancel_scope.cancel_called
+        return [
+            name
+            for name, service in self._services.items()
+            if not service.ended.is_set() and (is_over or service.scope.cancel_called)
+        ]
 
     def is_running(self, name: str) -> bool:
         """True from the call of `start` until the service has ended."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import trio
 
-from csmsd.errors import Bug
+from csmsd.errors import fault_in
 
 TICK = 0.05  # seconds; deadlines here are protections, not clocks
 log = logging.getLogger("csmsd.timers")
@@ -80,5 +80,5 @@ class Wheel:
                 callback = slot.pop().take()
                 try:
                     callback()
-                except Bug:
-                    log.exception("timer callback failed")
+                except BaseException as error:
+                    log.exception("timer callback failed", exc_info=fault_in(error))

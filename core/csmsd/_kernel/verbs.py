@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from time import perf_counter_ns
 from typing import Any, ParamSpec, TypeVar
 
 import trio
@@ -13,7 +14,7 @@ from csmsd._kernel.judgement import FAILED, PASS_OVER, Judge, is_lazy, is_promis
 from csmsd._kernel.pool import Pool
 from csmsd._kernel.timers import Wheel
 from csmsd._kernel.walk import Walk
-from csmsd.errors import Bug
+from csmsd.errors import fault_in
 from csmsd.hookspecs import PluginFailure, plugin_failed
 from csmsd.host import Hooks
 from csmsd.pending import Pending
@@ -84,12 +85,15 @@ class HookRunner(Hooks):
         return [answer for answer in answers if answer is not None and answer is not FAILED]
 
     def _call(self, step: Step, arguments: tuple[Any, ...]) -> Any:
+        began = perf_counter_ns()
         try:
             answer: Any = step.call(*arguments)
             if is_lazy(answer):  # a generator works, and fails, when it is read: in here
                 answer = list(answer)
-        except Bug as error:
-            return self._judge(step, None, error, PASS_OVER)
+        except BaseException as error:
+            return self._judge(step, None, fault_in(error), PASS_OVER)
+        finally:
+            step.health.nanoseconds += perf_counter_ns() - began
         return self._judge(step, answer, None, PASS_OVER)
 
     def ask(self, spec: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> Pending[T | None]:
@@ -115,25 +119,45 @@ class HookRunner(Hooks):
 
     async def attempt(self, step: Step, arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
         """Ask one implementation: its answer, or the error that it raised, or a TooSlowError. Nothing is counted."""
+        if step.is_async:
+            answer, error = await self._in_a_task_of_its_own(step, arguments)
+        else:
+            answer, error = _ask_now(step, arguments)
+        if not is_promise(answer):
+            return answer, error
         with trio.move_on_after(step.timeout):
             try:
-                answer: Any = step.call(*arguments)
-                if step.is_async:
-                    answer = await answer
-                if is_promise(answer):
-                    answer = await answer
-                return answer, None
-            except Bug as error:
-                return None, error
-            except BaseExceptionGroup as group:  # a plugin's own nursery may mix its bugs with our cancellation
-                bugs, others = group.split(Bug)
-                if others is not None:
-                    raise others from None
-                return None, bugs
+                return await answer, None
+            except BaseException as raised:
+                return None, fault_in(raised)
         return None, trio.TooSlowError()
+
+    async def _in_a_task_of_its_own(self, step: Step, arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+        """Whoever asks is free when the time is over, even if the implementation ignores that it is cancelled."""
+        ended: Pending[tuple[Any, BaseException | None]] = Pending()
+
+        def done(answer: Any, error: BaseException | None) -> None:
+            ended.settle((answer, error))
+
+        job = self._pool.start(step.call, arguments, step.timeout, done, is_awaited=True)
+        try:
+            return await ended
+        except trio.Cancelled:
+            job.cancel()
+            raise
 
     def _arguments(self, spec: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         return self._hooks.arguments(spec, args, kwargs) if kwargs else args
 
     def _report(self, failure: PluginFailure) -> None:
         self.tell(plugin_failed, failure)
+
+
+def _ask_now(step: Step, arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+    began = perf_counter_ns()
+    try:
+        return step.call(*arguments), None
+    except BaseException as raised:
+        return None, fault_in(raised)
+    finally:
+        step.health.nanoseconds += perf_counter_ns() - began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter_ns
 from typing import Any
 
 import trio
@@ -10,7 +11,7 @@ from csmsd._kernel.hooks import Plan, Step
 from csmsd._kernel.judgement import FAILED, PASS_OVER, Judge, is_promise
 from csmsd._kernel.pool import Pool
 from csmsd._kernel.timers import Wheel
-from csmsd.errors import Bug
+from csmsd.errors import fault_in
 from csmsd.pending import Pending
 
 
@@ -38,12 +39,15 @@ class Walk:
             self._asked += 1
             if step.is_async:
                 return self._start_job(step)
+            began = perf_counter_ns()
             try:
                 answer = step.call(*self._arguments)
-            except Bug as error:
-                if self._is_over(step, None, error):
+            except BaseException as error:
+                if self._is_over(step, None, fault_in(error)):
                     return None
                 continue
+            finally:
+                step.health.nanoseconds += perf_counter_ns() - began
             if is_promise(answer):
                 return self._wait_for(step, answer)
             if self._is_over(step, answer, None):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from csmsd.hookspecs import hookspec
 from csmsd.station import Station
-
-if TYPE_CHECKING:
-    from csmsd_localauth.messages import AuthorizationData
+from csmsd_localauth.messages import AuthorizationData
 
 
 @hookspec()

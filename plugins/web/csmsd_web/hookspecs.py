@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from litestar.types import ControllerRouterHandler
+from litestar import Controller, Router
+from litestar.handlers import BaseRouteHandler
 
 from csmsd.hookspecs import hookspec
 
 
 @hookspec(colour="plain")
-def web_routes() -> Sequence[ControllerRouterHandler]:
+def web_routes() -> Sequence[type[Controller] | BaseRouteHandler | Router]:
     """Asked when the web plugin starts, and again when the set of enabled plugins has changed.
 
     Return Litestar handlers, controllers or routers; they are mounted under `/api/v1`. Each handler declares who may

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from csmsd._kernel import house
+from csmsd._kernel.lingering import naming_who_lingers
 from csmsd.config import Limits
 from csmsd.errors import PluginError
 from csmsd.plugin import Plugin
@@ -157,3 +160,20 @@ async def test_figures_count_what_was_answered(autojump_clock: MockClock, caplog
             assert figures["stations_connected", ()] == 1
             assert figures["ready", ()] == 1
     assert caplog.text == ""
+
+
+async def test_who_keeps_csmsd_from_ending_is_named(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """In real time: the complaint comes although the loop may be blocked."""
+
+    async def data_transfer(_self: Any) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house, "naming_who_lingers", partial(naming_who_lingers, patience=0.2))
+        limits = Limits(drain_timeout=0.1)
+        async with open_test_csms(plugins=["core", plugin(data_transfer=data_transfer)], limits=limits) as csms:
+            station = await csms.connect("CP-1")
+            await station.deliver(call("a", "DataTransfer", QUESTION))
+            await trio.sleep(0.1)
+    assert "csmsd cannot end: it still waits for plugin probe, which ignores that it is cancelled" in caplog.text
