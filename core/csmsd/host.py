@@ -100,6 +100,15 @@ class Plugins(ABC):
         """Unregister, let calls in flight finish, stop its tasks. Tables stay."""
 
     @abstractmethod
+    async def reload(self, name: str) -> Sequence[str]:
+        """Import a plugin's package anew and exchange the running plugin for the new code, with its dependants.
+
+        Calls in flight are finished, CALLs that arrive meanwhile wait, tables stay, stations that are online are told
+        to the new instances. Returns the names of those that were exchanged, in order; none if the plugin is not
+        enabled: its new code is used when it is. Errors: PluginNotFound; PluginError says why the old code runs on.
+        """
+
+    @abstractmethod
     def get(self, name: str) -> object | None:
         """The plugin's instance if it is enabled."""
 

@@ -164,7 +164,7 @@ class House:
 async def open_house(*plugins: type[Plugin[Any]], config: Config | None = None) -> AsyncIterator[House]:
     async with trio.open_nursery() as nursery:
         house = House(nursery, config or Config(limits=Limits(quarantine_after=3)))
-        house.plugins.add([Loaded(plugin, "1.2") for plugin in plugins])
+        house.plugins.add([Loaded(plugin, "1.2", f"csmsd_{plugin.name}") for plugin in plugins])
         await house.plugins.start()
         yield house
         nursery.cancel_scope.cancel()

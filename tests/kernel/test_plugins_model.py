@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from trio.testing import MockClock
 
+from csmsd._kernel.loader import Loaded
 from csmsd.config import Config, Limits
 from csmsd.hookspecs import hookimpl
 from csmsd.plugin import NoConfig, Plugin
 from tests.kernel.plugin_world import Base, House, answer_ping, open_house
 
-NAMES = ("p0", "p1", "p2")
+TURNS = {"p0": {}, "p1": {"trylast": True}, "p2": {}, "p3": {"tryfirst": True}, "p4": {"trylast": True}}
+NAMES = tuple(TURNS)
 BEHAVIOURS = ("answer", "none", "raise", "answer later", "none later", "raise later", "slow")
 LIMIT = 2
 
@@ -36,7 +38,6 @@ class Actor(Plugin[NoConfig]):
         finally:
             self.is_serving = False
 
-    @hookimpl
     async def answer_ping(self) -> str | None:
         if self.behaviour.endswith("later"):
             await trio.sleep(1)
@@ -47,16 +48,33 @@ class Actor(Plugin[NoConfig]):
         return self.name if self.behaviour.startswith("answer") else None
 
 
+def actor(name: str) -> type[Actor]:
+    """A plugin of this name, which takes its turn as `TURNS` says."""
+
+    async def answer_ping(self: Actor) -> str | None:
+        return await Actor.answer_ping(self)
+
+    body = {"name": name, "__doc__": "An actor.", "answer_ping": hookimpl(**TURNS[name])(answer_ping)}
+    return type(name, (Actor,), body)
+
+
 class Model:
-    """What the plugin set should look like; the order asked is the reverse of the order in which they joined."""
+    """What the plugin set should look like."""
 
     def __init__(self) -> None:
         self.order = list(NAMES)
         self.behaviour = dict.fromkeys(NAMES, "none")
         self.consecutive = dict.fromkeys(NAMES, 0)
 
+    def turns(self) -> list[str]:
+        """Who joined last is asked first; those who want to be last come in the order in which they joined."""
+        firsts, rest, lasts = list[str](), list[str](), list[str]()
+        for name in self.order:
+            (firsts if "tryfirst" in TURNS[name] else lasts if "trylast" in TURNS[name] else rest).append(name)
+        return [*reversed(firsts), *reversed(rest), *lasts]
+
     def ask(self, fallback: str | None, *, is_cancelled: bool = False) -> str | None:
-        for name in reversed(tuple(self.order)):
+        for name in self.turns():
             behaviour = self.behaviour[name]
             if is_cancelled and ("later" in behaviour or behaviour == "slow"):
                 return None  # the first who waits is cancelled, and not to blame
@@ -88,7 +106,7 @@ class Scenario(RuleBasedStateMachine):
     def ask(self, verb: str) -> None:
         self.steps.append(("ask", verb))
 
-    @rule(name=st.sampled_from(NAMES), change=st.sampled_from(["enable", "disable"]))
+    @rule(name=st.sampled_from(NAMES), change=st.sampled_from(["enable", "disable", "reload"]))
     def change(self, name: str, change: str) -> None:
         self.steps.append((change, name))
 
@@ -98,9 +116,10 @@ class Scenario(RuleBasedStateMachine):
 
 async def play(steps: Sequence[tuple[str, str]]) -> None:
     model = Model()
-    actors = [type(name, (Actor,), {"name": name, "__doc__": "An actor."}) for name in NAMES]
+    actors = [actor(name) for name in NAMES]
     config = Config(limits=Limits(quarantine_after=LIMIT))
     async with open_house(Base, *actors, config=config) as house:
+        house.installed = {name: Loaded(actor(name), "2", f"csmsd_{name}") for name in NAMES}
         every = {name: [cast("Actor", house.plugins.get(name))] for name in NAMES}
         for what, which in steps:
             await _play_one(house, model, every, what, which)
@@ -123,6 +142,14 @@ async def _play_one(house: House, model: Model, every: dict[str, list[Actor]], w
         await house.plugins.disable(which)
         if which in model.order:
             model.order.remove(which)
+    elif what == "reload":
+        old = house.plugins.get(which)
+        assert list(await house.plugins.reload(which)) == [which] * (which in model.order)
+        if which in model.order:
+            model.consecutive[which] = 0
+            every[which].append(cast("Actor", house.plugins.get(which)))
+            every[which][-1].behaviour = model.behaviour[which]
+            assert every[which][-1] is not old
     elif what == "ask" and which == "cancelled":
         with trio.move_on_after(0.5):  # those who answer at once have done so
             await house.runner.first(cast("Any", answer_ping), 1)

@@ -391,10 +391,13 @@ async def test_what_is_not_the_jobs_fault_goes_its_way(
     async def interrupted() -> None:
         raise error
 
-    with pytest.raises(BaseExceptionGroup) as caught:
+    async def work() -> None:
         async with trio.open_nursery() as nursery:
             open_pool(nursery).start(interrupted, (), 5, ends.done)
             await trio.sleep(1)
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await work()
     assert caught.group_contains(error)
     assert ends.errors == []
 

@@ -27,14 +27,14 @@ class Couriers:
 
     def __init__(self, hooks: HookSet, runner: HookRunner, supervisor: Supervisor, make: MakeCourier) -> None:
         self._hooks, self._runner, self._supervisor, self._make = hooks, runner, supervisor, make
-        self._couriers: dict[str, tuple[Courier, frozenset[str]]] = {}  # and the facts it takes
+        self._couriers: dict[str, tuple[Courier, frozenset[int]]] = {}  # and the facts it takes
 
     async def refresh(self, plugin: str, facts: Iterable[Fact[Any]]) -> None:
         """Let a plugin hear of these facts, as far as it implements their hooks; no effect if it does already."""
         wanted = [Delivery(fact, self._to(step, fact)) for fact in facts if (step := self._step(plugin, fact))]
-        names = frozenset(delivery.fact.name for delivery in wanted)
-        taken = self._couriers[plugin][1] if plugin in self._couriers else frozenset[str]()
-        if names != taken:
+        facts_wanted = frozenset(id(delivery.fact) for delivery in wanted)  # of new code they are other ones
+        taken = self._couriers[plugin][1] if plugin in self._couriers else frozenset[int]()
+        if facts_wanted != taken:
             courier = self._make(plugin, wanted)
 
             async def run(task_status: trio.TaskStatus[None]) -> None:
@@ -42,7 +42,7 @@ class Couriers:
                 await courier.run()
 
             await self._supervisor.start(_service(plugin), run, partial(_log_crash, plugin))
-            self._couriers[plugin] = courier, names
+            self._couriers[plugin] = courier, facts_wanted
 
     async def stop(self, plugin: str) -> None:
         """End a plugin's courier; what it was delivering will be delivered again."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from csmsd.ocpp.decoding import PayloadDecoder, Tolerance
 from csmsd.ocpp.errors import FormationViolation, NotImplementedAction, NotSupported, OcppError
 from csmsd.ocpp.frames import Call
 from csmsd.ocpp.operations import BOOT, LONGEST_MESSAGE_ID, LONGEST_TRANSACTIONAL_ID, OPERATIONS
+from csmsd.pending import Pending
 from csmsd.station import Arrival, Station, StationRecord
 
 
@@ -100,6 +102,7 @@ class Dispatcher:
         self._tolerance, self._actions, self._absorbs = tolerance, actions, absorbs
         self._routes: dict[str, Route] = {}
         self._figures: dict[str, Figures] = {}
+        self.held: Pending[bytes | None] | None = None  # CALLs wait for it while plugins are exchanged
         hooks.changed.append(self.rebuild)
         self.rebuild()
 
@@ -114,6 +117,9 @@ class Dispatcher:
 
     def start(self, caller: Caller, call: Call, received_at: datetime) -> bytes | None:
         """The reply if it is known at once; otherwise None, and it comes later through `caller.answer`."""
+        if self.held is not None:
+            CallInHand(self, caller, call, received_at, None).follow(self.held)
+            return None
         route = self._routes.get(call.action)
         hand = CallInHand(self, caller, call, received_at, route)
         try:
@@ -140,6 +146,16 @@ class Dispatcher:
         except OcppError as error:
             return hand.refuse(error)
         return hand.ask_for(request, Arrival(call.id, received_at, payload, deviations))
+
+    @contextmanager
+    def holding(self) -> Generator[None, None, None]:
+        """CALLs that arrive during the block are handled after it: whoever answers them may be absent meanwhile."""
+        held = self.held = Pending()
+        try:
+            yield
+        finally:
+            self.held = None
+            held.settle(None)
 
     def _route(self, action: AnyAction) -> Route:
         decoder: PayloadDecoder[Any] = PayloadDecoder(action.request, is_transactional=action.is_transactional)

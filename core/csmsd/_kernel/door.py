@@ -22,6 +22,7 @@ from csmsd.hookspecs import REJECT, ConnectRequest, Verdict, authenticate_statio
 from csmsd.host import Hooks
 from csmsd.journal import Attempt
 from csmsd.ocpp.identity import identity_of
+from csmsd.pending import Pending
 from csmsd.throttling import address_of
 
 log = logging.getLogger("csmsd.door")
@@ -50,6 +51,7 @@ class Household:
     make_connection: Callable[[ConnectRequest, Admission, Link], Resident]
     record_attempt: Callable[[Attempt], None]
     not_ready_because: Callable[[], str]  # "" when stations may come
+    held: Callable[[], Pending[bytes | None] | None] = lambda: None  # those who come while plugins are exchanged wait
 
 
 class _RefusedError(Exception):
@@ -115,6 +117,8 @@ class KernelDoor(Door):
             if station_id is None:
                 raise self._lost_way(request)
             self._check_readiness()
+            if (held := self._house.held()) is not None:
+                await held
             verdict = await self._authenticate(request)
             self._check_room(request)
             with_subprotocol = self._check_subprotocol(request)

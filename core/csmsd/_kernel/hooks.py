@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 from types import ModuleType
@@ -115,6 +115,12 @@ def _reason(step: Step, error: BaseException | str) -> str:
     return error if isinstance(error, str) else in_words(error)
 
 
+def _namespace(specs: Iterable[Spec]) -> ModuleType:
+    namespace = ModuleType("csmsd_hooks")
+    namespace.__dict__.update({spec.function.__name__: spec.function for spec in specs})
+    return namespace
+
+
 def _ignore(*_: object) -> None:
     """Until somebody wants to know."""
 
@@ -145,9 +151,7 @@ class HookSet:
             check_implementations(self._manager, plugin, name, {**self._specs, **new})
         fresh = new.keys() - self._specs.keys()
         if fresh:
-            namespace = ModuleType(module.__name__)
-            namespace.__dict__.update({name: new[name].function for name in fresh})
-            self._manager.add_hookspecs(namespace)
+            self._manager.add_hookspecs(_namespace(new[name] for name in fresh))
             self._specs.update(new)
             self._plans.clear()
 
@@ -169,6 +173,27 @@ class HookSet:
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
             self._announce()
+
+    def withdraw_specs(self, owners: Collection[str]) -> None:
+        """Forget the hooks of plugins that have been disabled, so that other code can publish them."""
+        self._specs = {name: spec for name, spec in self._specs.items() if spec.owner not in owners}
+        self.arrange([name for name, _ in self._manager.list_name_plugin()])
+
+    def arrange(self, order: Sequence[str]) -> None:
+        """Ask the enabled plugins as if they had been enabled in this order."""
+        plugins = dict(self._manager.list_name_plugin())
+        manager = pluggy.PluginManager("csmsd")
+        manager.add_hookspecs(_namespace(self._specs.values()))
+        for name in order:
+            if plugins.get(name) is not None:
+                manager.register(plugins[name], name)
+        self._manager = manager
+        self._announce()
+
+    @property
+    def order(self) -> list[str]:
+        """The enabled plugins in the order registered; the last is asked first."""
+        return [name for name, plugin in self._manager.list_name_plugin() if plugin is not None]
 
     def is_enabled(self, name: str) -> bool:
         """True while the plugin is asked."""

@@ -127,6 +127,7 @@ class House(Host):
             actions=lambda: self.plugin_set.tables.actions,
             absorbs=frozenset(config.absorb),
         )
+        self.plugin_set.holding = self.dispatcher.holding
         self.authenticator = Authenticator(config.access, self.book, credentials, env, self.hooks)
         self.hook_set.enable(self.authenticator, "kernel", Terms(config.limits.hook_timeout, is_critical=True))
         self.throttle = Throttle(config.limits, trio.current_time)
@@ -259,6 +260,7 @@ class House(Host):
             make_connection=make_connection,
             record_attempt=self.attempts.record,
             not_ready_because=self.not_ready_because,
+            held=lambda: self.dispatcher.held,
         )
         return KernelDoor(self.config, household)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeGuard
@@ -20,10 +20,11 @@ AnyPlugin = Plugin[Any]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A plugin's class and the version of the package that it came in; "" for a class of an embedding program."""
+    """A plugin's class and what it came in; nothing for a class of an embedding program."""
 
     type: type[AnyPlugin]
-    version: str = ""
+    version: str = ""  # of the distribution
+    package: str = ""  # the top-level package that its entry point leads to
 
     @property
     def name(self) -> str:
@@ -67,7 +68,8 @@ def _load(installed: Iterable[EntryPoint], name: str) -> Loaded:
         error = fault_in(raised)
         reason = in_words(error)
         raise PluginError(f"the plugin {name} of {_package(offer)} cannot be imported: {reason}") from error
-    return _checked(found, offer.dist.version if offer.dist else "", name)
+    version = offer.dist.version if offer.dist else ""
+    return replace(_checked(found, name), version=version, package=offer.module.partition(".")[0])
 
 
 def _not_found(name: str, installed: Sequence[str]) -> str:
@@ -81,7 +83,7 @@ def _package(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.module
 
 
-def _checked(found: object, version: str = "", name: str = "") -> Loaded:
+def _checked(found: object, name: str = "") -> Loaded:
     """`name` is what the entry point calls it; "" if there is none."""
     if not _is_plugin(found):
         raise PluginIncompatible(
@@ -96,7 +98,7 @@ def _checked(found: object, version: str = "", name: str = "") -> Loaded:
         which = "csmsd" if found.api > API_VERSION else "the plugin"
         reason = f"is written for plugin API {found.api}, this csmsd has {API_VERSION}"
         raise PluginIncompatible(f"{called} {reason}: upgrade {which}")
-    return Loaded(found, version)
+    return Loaded(found)
 
 
 def _is_plugin(found: object) -> TypeGuard[type[AnyPlugin]]:

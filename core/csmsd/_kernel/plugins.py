@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,7 @@ from csmsd._kernel.hooks import Health, HookSet, Terms
 from csmsd._kernel.loader import AnyPlugin, Loaded, check_claims, load_plugin
 from csmsd._kernel.offers import plugin_of_command
 from csmsd._kernel.pluginconfig import decode_config, decode_limits
+from csmsd._kernel.reloading import Reload
 from csmsd._kernel.supervisor import Supervisor
 from csmsd._kernel.verbs import HookRunner
 from csmsd.action import AnyAction
@@ -48,7 +50,7 @@ def tables_of(plugins: Iterable[type[AnyPlugin]]) -> Tables:
     )
 
 
-class _Member:
+class Member:
     """A plugin of this csmsd, enabled or not."""
 
     __slots__ = ("loaded", "plugin", "reason", "state", "terms")
@@ -72,12 +74,13 @@ class PluginSet(Plugins):
         make_courier: MakeCourier,
         load: Callable[[str], Loaded] = load_plugin,
     ) -> None:
-        self._host, self._hooks, self._runner, self._supervisor = host, hooks, runner, supervisor
+        self._host, self.hooks, self._runner, self._supervisor = host, hooks, runner, supervisor
         self._couriers = Couriers(hooks, runner, supervisor, make_courier)
-        self._migrate, self._load = migrate, load
-        self._members: dict[str, _Member] = {}
+        self._migrate, self.load = migrate, load
+        self._members: dict[str, Member] = {}
         self._changing = trio.Lock()
         self.tables = tables_of(())
+        self.holding: Callable[[], AbstractContextManager[None]] = nullcontext  # while it lasts, stations wait
         hooks.changed.append(self._rebuild_tables)  # before the dispatcher, which reads them
         hooks.quarantined = self._quarantine
 
@@ -85,19 +88,19 @@ class PluginSet(Plugins):
 
     def add(self, loaded: Sequence[Loaded]) -> None:
         """Make the plugins' instances and register all of them, in order; ConfigError, PluginError."""
-        members = [self._instantiate(one) for one in loaded]
+        members = [self.instantiate(one) for one in loaded]
         for member in members:
             self._publish(member.loaded)
         for member in members:
             self._members[member.loaded.name] = member
-            self._hooks.enable(member.plugin, member.loaded.name, member.terms)
+            self.hooks.enable(member.plugin, member.loaded.name, member.terms)
             member.state = "enabled"
 
     async def start(self) -> None:
         """Migrate and start everybody, in order; facts are delivered once everybody has started."""
-        for member in self._enabled():
+        for member in self.enabled():
             await self._migrate_tables(member)
-        for member in self._enabled():
+        for member in self.enabled():
             await self._serve(member)
         await self._refresh_couriers()
 
@@ -105,7 +108,7 @@ class PluginSet(Plugins):
 
     def get(self, name: str) -> AnyPlugin | None:
         """See `Plugins.get`."""
-        return self._members[name].plugin if self._hooks.is_enabled(name) else None
+        return self._members[name].plugin if self.hooks.is_enabled(name) else None
 
     def status(self) -> Sequence[PluginStatus]:
         """See `Plugins.status`."""
@@ -128,11 +131,11 @@ class PluginSet(Plugins):
             member = self._members.get(name)
             if member is not None and member.state == "enabled":
                 return
-            loaded = member.loaded if member is not None else self._load(name)
+            loaded = member.loaded if member is not None else self.load(name)
             self._check_that_it_fits(loaded)
-            member = self._members[name] = self._instantiate(loaded)
+            member = self._members[name] = self.instantiate(loaded)
             try:
-                await self._join(member)
+                await self.join(member)
             except BaseException as error:
                 member.state, member.reason = "failed", str(error) or "enabling it was called off"
                 self._end(name)
@@ -143,18 +146,41 @@ class PluginSet(Plugins):
     async def disable(self, name: str) -> None:
         """See `Plugins.disable`."""
         async with self._changing:
-            member = self._members.get(name)
-            if member is None:
-                raise PluginNotFound(f"this csmsd has no plugin {name}")
+            member = self.member(name)
             if member.state == "enabled":
                 self._check_that_nobody_needs(name)
                 member.state = "disabled"
-                await self._leave(member)
+                await self.leave(member)
                 log.info("plugin %s is disabled", name)
+
+    async def reload(self, name: str) -> Sequence[str]:
+        """See `Plugins.reload`."""
+        async with self._changing:
+            exchanged = await Reload(self, name).run()
+            log.info("new code runs of %s", ", ".join(exchanged) or f"{name} as soon as it is enabled")
+        for each in exchanged:
+            await self._introduce(each)
+        return exchanged
+
+    def member(self, name: str) -> Member:
+        """A plugin of this csmsd, enabled or not; PluginNotFound."""
+        if name not in self._members:
+            raise PluginNotFound(f"this csmsd has no plugin {name}")
+        return self._members[name]
+
+    def replace(self, member: Member) -> None:
+        """Another one of the same name, in its place of the list."""
+        self._members[member.loaded.name] = member
+
+    def end(self, names: Iterable[str]) -> None:
+        """Nothing is asked of these any more, and their tasks end soon."""
+        for name in names:
+            self._end(name)
 
     # -- joining ---------------------------------------------------------------------------------------------------
 
-    def _instantiate(self, loaded: Loaded) -> _Member:
+    def instantiate(self, loaded: Loaded) -> Member:
+        """A plugin with its configuration; nobody knows of it yet. ConfigError, PluginError."""
         table = self._host.config.plugin.get(loaded.name, {})
         config, limits = decode_config(loaded.type, table), decode_limits(loaded.type, table)
         try:
@@ -163,29 +189,30 @@ class PluginSet(Plugins):
             error = fault_in(raised)
             raise PluginError(f"{loaded.name} cannot be created: {in_words(error)}") from error
         timeout = limits.hook_timeout or self._host.config.limits.hook_timeout
-        return _Member(loaded, plugin, Terms(timeout, loaded.type.critical))
+        return Member(loaded, plugin, Terms(timeout, loaded.type.critical))
 
     def _publish(self, loaded: Loaded) -> None:
         for module in loaded.type.specs:
-            self._hooks.add_specs(module, loaded.name)
+            self.hooks.add_specs(module, loaded.name)
 
     def _check_that_it_fits(self, loaded: Loaded) -> None:
         for required in loaded.type.requires:
-            if not self._hooks.is_enabled(required):
+            if not self.hooks.is_enabled(required):
                 raise PluginIncompatible(f"{loaded.name} requires the plugin {required}: enable that first")
-        check_claims([*(member.loaded for member in self._enabled()), loaded])
+        check_claims([*(member.loaded for member in self.enabled()), loaded])
 
-    async def _join(self, member: _Member) -> None:
+    async def join(self, member: Member) -> None:
+        """Publish, check, migrate, start, and only then let it be asked."""
         name = member.loaded.name
         self._publish(member.loaded)
-        self._hooks.check(member.plugin, name)
+        self.hooks.check(member.plugin, name)
         await self._migrate_tables(member)
         await self._serve(member)
-        self._hooks.enable(member.plugin, name, member.terms)
+        self.hooks.enable(member.plugin, name, member.terms)
         member.state = "enabled"
         await self._refresh_couriers()
 
-    async def _migrate_tables(self, member: _Member) -> None:
+    async def _migrate_tables(self, member: Member) -> None:
         try:
             await self._migrate(member.loaded.type)
         except Bug as error:
@@ -195,23 +222,23 @@ class PluginSet(Plugins):
     async def _refresh_couriers(self) -> None:
         """One that is enabled later may publish facts that an earlier one wants; facts of one that left may wait."""
         facts = [fact for member in self._members.values() for fact in member.loaded.type.facts]
-        for member in self._enabled():
+        for member in self.enabled():
             await self._couriers.refresh(member.loaded.name, facts)
 
-    async def _serve(self, member: _Member) -> None:
+    async def _serve(self, member: Member) -> None:
         name = member.loaded.name
 
         def crashed(error: BaseException) -> None:
-            self._hooks.note_crash(name, error)
+            self.hooks.note_crash(name, error)
 
         await self._supervisor.start(name, member.plugin.serve, crashed)
 
     async def _introduce(self, name: str) -> None:
         """Tell a plugin that has just been enabled, and nobody else, who is online."""
-        step = self._hooks.step_of(name, station_connected)
+        step = self.hooks.step_of(name, station_connected)
         if step is not None:
             for station in tuple(self._host.stations.online()):
-                if not self._hooks.is_enabled(name):
+                if not self.hooks.is_enabled(name):
                     return
                 if station.is_online:
                     await self._runner.notify_one(step, station)
@@ -219,18 +246,19 @@ class PluginSet(Plugins):
     # -- leaving ---------------------------------------------------------------------------------------------------
 
     def _check_that_nobody_needs(self, name: str) -> None:
-        needy = [member.loaded.name for member in self._enabled() if name in member.loaded.type.requires]
+        needy = [member.loaded.name for member in self.enabled() if name in member.loaded.type.requires]
         if needy:
             raise PluginError(f"{name} is required by {', '.join(needy)}: disable that first")
 
-    async def _leave(self, member: _Member) -> None:
+    async def leave(self, member: Member) -> None:
+        """Nobody asks it any more; calls in flight are over, and its tasks have ended, when this returns."""
         name = member.loaded.name
-        self._hooks.disable(name)
+        self.hooks.disable(name)
         self._runner.forget(name)
         try:
             await self._couriers.stop(name)
             with trio.move_on_after(member.terms.timeout):  # every call in flight is over by then, one way or the other
-                await self._hooks.health[name].wait_idle()
+                await self.hooks.health[name].wait_idle()
             await self._supervisor.stop(name)
         finally:
             self._end(name)
@@ -241,22 +269,22 @@ class PluginSet(Plugins):
 
     def _end(self, name: str) -> None:
         """Nothing is asked of the plugin any more, and its tasks end soon."""
-        self._hooks.disable(name)
+        self.hooks.disable(name)
         self._runner.forget(name)
         self._couriers.cancel(name)
         self._supervisor.cancel(name)
 
     # -- what there is ---------------------------------------------------------------------------------------------
 
-    def _enabled(self) -> list[_Member]:
-        return [member for name, member in self._members.items() if self._hooks.is_enabled(name)]
+    def enabled(self) -> list[Member]:
+        return [member for name, member in self._members.items() if self.hooks.is_enabled(name)]
 
     def _rebuild_tables(self) -> None:
-        self.tables = tables_of(member.loaded.type for member in self._enabled())
+        self.tables = tables_of(member.loaded.type for member in self.enabled())
 
-    def _status_of(self, member: _Member) -> PluginStatus:
+    def _status_of(self, member: Member) -> PluginStatus:
         plugin, name = member.loaded.type, member.loaded.name
-        health = self._hooks.health.get(name) or Health()
+        health = self.hooks.health.get(name) or Health()
         return PluginStatus(
             name=name,
             state=member.state,
@@ -266,11 +294,11 @@ class PluginSet(Plugins):
             actions=tuple(action.name for action in plugin.actions),
             commands=tuple(command.name for command in plugin.commands),
             failures=health.failures,
-            consecutive_failures=self._hooks.failures[name],
+            consecutive_failures=self.hooks.failures[name],
             calls=health.calls,
             backlog=self._couriers.backlog(name),
             last_failure=member.reason or health.last_failure,
-            hooks=self._hooks.hooks_of(member.plugin),
+            hooks=self.hooks.hooks_of(member.plugin),
             seconds=health.nanoseconds / 1e9,
             blocked=health.blocked,
             blocked_seconds=health.blocked_seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -44,6 +45,23 @@ async def disable_plugin(
     return status_of(host, name)
 
 
+class Reloaded(msgspec.Struct, frozen=True):
+    """What a reload has changed."""
+
+    reloaded: tuple[str, ...]  # the plugin and those that require it; none if it is not enabled
+    plugin: PluginStatus
+
+
+@post("/plugins/{name:str}/reload", scope="admin", summary="Reload a plugin", tags=["Plugins"], status_code=200)
+async def reload_plugin(request: Request[Any, Any, Any], host: NamedDependency[Host], name: FromPath[str]) -> Reloaded:
+    """Its package is imported anew and its enabled dependants' with it; if that fails the old code runs on."""
+    if name == OWN_NAME:
+        raise Problem(409, "plugin-refused", "the web plugin cannot reload itself: restart csmsd")
+    reloaded = tuple(await host.plugins.reload(name))
+    host.audit.record(request.user, "plugin.reload", name, after=reloaded)
+    return Reloaded(reloaded, status_of(host, name))
+
+
 def status_of(host: Host, name: str) -> PluginStatus:
     """How one plugin is doing."""
     for status in host.plugins.status():
@@ -52,4 +70,4 @@ def status_of(host: Host, name: str) -> PluginStatus:
     raise PluginNotFound(f"this csmsd has no plugin {name}")
 
 
-ROUTES = [list_plugins, enable_plugin, disable_plugin]
+ROUTES = [list_plugins, enable_plugin, disable_plugin, reload_plugin]
