@@ -29,15 +29,36 @@ Colour = Literal["plain", "async", "either"]
 
 COLOUR_ATTRIBUTE = "csmsd_colour"
 
+FORMER_ATTRIBUTE = "csmsd_former"
+
 hookimpl = pluggy.HookimplMarker("csmsd")
 _mark_spec = pluggy.HookspecMarker("csmsd")
 
 
-def hookspec(*, colour: Colour = "async") -> Callable[[F], F]:
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Says that a hook is the former shape of another: plugins that implement it are asked when the other is.
+
+    A plugin that implements both is asked by the new one. `until` is the release without the former hook; the rules
+    are in docs/compatibility.md.
+    """
+
+    now: Callable[..., Any]  # the hook that has taken its place
+    since: str  # the release that brought it
+    until: str
+    write: str  # what to write instead, in one sentence
+    arguments: Callable[..., tuple[Any, ...]] | None = (
+        None  # the former arguments from the new; None: those of the name
+    )
+    answer: Callable[[Any], Any] | None = None  # the new answer from the former; None: as it is
+
+
+def hookspec(*, colour: Colour = "async", former: Former | None = None) -> Callable[[F], F]:
     """Declare a hook. The colour is checked when a plugin is registered, never when the hook is called."""
 
     def mark(function: F) -> F:
         setattr(function, COLOUR_ATTRIBUTE, colour)
+        setattr(function, FORMER_ATTRIBUTE, former)
         return _mark_spec(function)
 
     return mark
@@ -121,7 +142,7 @@ def authenticate_station(request: ConnectRequest) -> Verdict | None:
 
 
 @hookspec(colour="plain")
-def client_roots() -> Iterable[str]:
+def report_client_roots() -> Iterable[str]:
     """Asked when the listeners' certificates are read: at start, and when they are read again.
 
     Return PEM texts of roots whose certificates stations may show, beside `listen.client_roots` (SEC-20). If you raise

@@ -82,6 +82,26 @@ class PluginStatus(msgspec.Struct, frozen=True):
     seconds: float = 0.0  # in its hooks since start; waiting included, but not for promises it has made
     blocked: int = 0  # steps in which everybody waited for it, as seen by the watchdog
     blocked_seconds: float = 0.0
+    deprecated: tuple[str, ...] = ()  # what it should not use any more, one sentence each
+
+
+class HookUser(msgspec.Struct, frozen=True):
+    """A plugin that implements a hook."""
+
+    plugin: str
+    colour: Literal["plain", "async"]  # of this implementation
+    is_critical: bool
+    note: str = ""  # "by its former name ...", if it is one
+
+
+class HookStatus(msgspec.Struct, frozen=True):
+    """A hook and who is asked, in this order."""
+
+    name: str
+    owner: str  # the plugin that publishes it, or "kernel"
+    colour: Literal["plain", "async", "either"]  # of the hook
+    asked: tuple[HookUser, ...]
+    summary: str  # when it is called
 
 
 class Plugins(ABC):
@@ -90,6 +110,10 @@ class Plugins(ABC):
     @abstractmethod
     def status(self) -> Sequence[PluginStatus]:
         """All plugins of this csmsd, in the order registered."""
+
+    @abstractmethod
+    def hooks(self) -> Sequence[HookStatus]:
+        """All hooks, with those who are asked in the order in which they are asked."""
 
     @abstractmethod
     async def enable(self, name: str) -> None:

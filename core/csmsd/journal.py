@@ -15,11 +15,15 @@ Outcome = Literal["answered", "pending", "passed over", "failed", "too slow", "r
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One step of the decision trace: which plugin was asked, what came of it, and how long it took."""
+    """One step of the decision trace: which plugin was asked, what came of it, and how long it took.
+
+    The steps come in the order in which they ended. A note that begins with "deciding " names a hook that was asked on
+    the way to the answer, as far as plain code has asked it: `authorize_id_tag` for an Authorize, a guard for any CALL.
+    """
 
     plugin: str
     outcome: Outcome
-    microseconds: int
+    microseconds: int  # of this step; after "pending" the wait until it was stored
     note: str = ""
 
 

@@ -10,8 +10,9 @@ from typing import Any, cast
 import trio
 
 from csmsd import hookspecs as kernel_hooks
-from csmsd._kernel.hooks import HookSet, Terms
+from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.pool import Pool
+from csmsd._kernel.steps import Terms
 from csmsd._kernel.timers import Wheel
 from csmsd._kernel.verbs import HookRunner
 from csmsd.hookspecs import hookimpl, hookspec

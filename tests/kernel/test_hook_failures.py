@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from csmsd._kernel.hooks import Terms
+from csmsd._kernel.steps import Terms
 from csmsd.errors import BackendUnavailable, StoreUnavailable
 from csmsd.hookspecs import PluginFailure, hookimpl
 from tests.kernel.hook_world import (

@@ -54,7 +54,8 @@ def actor(name: str) -> type[Actor]:
     async def answer_ping(self: Actor) -> str | None:
         return await Actor.answer_ping(self)
 
-    body = {"name": name, "__doc__": "An actor.", "answer_ping": hookimpl(**TURNS[name])(answer_ping)}
+    mark: Any = hookimpl(**cast("Any", TURNS[name]))
+    body = {"name": name, "__doc__": "An actor.", "answer_ping": mark(answer_ping)}
     return type(name, (Actor,), body)
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from csmsd._kernel.absorption import EMPTY
-from csmsd._kernel.hooks import Step
 from csmsd._kernel.judgement import is_promise
+from csmsd._kernel.steps import Step
+from csmsd._kernel.walk import DECIDING, Trace
 from csmsd.errors import Bug, OutcomeUnknown, StoreError, StoreUnavailable, WriteFailed, fault_in
 from csmsd.journal import Decision, Exchange, Outcome
 from csmsd.ocpp.errors import InternalError, NotSupported, OcppError
@@ -38,6 +39,7 @@ class CallInHand:
         "_call",
         "_caller",
         "_deadline",
+        "_has_failed",
         "_is_over",
         "_kernel",
         "_leads",
@@ -62,9 +64,10 @@ class CallInHand:
         self._deadline = 0.0  # of the whole answer; set when it is waited for
         self._timer: Timer | None = None  # from the wait for a promise until the next implementation is asked
         self._is_over = False  # it was waited for in vain
+        self._has_failed = False  # whoever should have answered it
         self._leads = False  # others may wait for our answer (RPC-12)
         self._since = self._mark = perf_counter_ns()
-        self._trace: list[tuple[str, Outcome, int, str]] = []
+        self._trace: Trace = []
 
     # -- the ways in: asked, repeated, absorbed, refused before anybody was asked ------------------------
 
@@ -95,6 +98,11 @@ class CallInHand:
 
         twin.when_settled(answered)
 
+    def guarded_by(self, step: Step) -> None:
+        """A guard has refused it."""
+        took = (perf_counter_ns() - self._mark) // 1000
+        self._trace.append((step.plugin, "refused", took, DECIDING + step.hook))
+
     def repeat(self, payload: bytes) -> bytes:
         """Give a stored answer again (RPC-12)."""
         took = (perf_counter_ns() - self._since) // 1000
@@ -104,7 +112,8 @@ class CallInHand:
 
     def absorb(self) -> bytes:
         """Nobody here takes such messages, and the operator wants them answered all the same."""
-        self._note("kernel", "absorbed", f"no enabled plugin takes {self._call.action}")
+        took = (perf_counter_ns() - self._since) // 1000
+        self._trace.append(("kernel", "absorbed", took, f"no enabled plugin takes {self._call.action}"))
         self._record(EMPTY.decode(), "")
         return encode_result(self._call.id, EMPTY)
 
@@ -142,6 +151,8 @@ class CallInHand:
             if step.is_async:
                 self._start_job(step)
                 return None
+            runner = self._kernel.runner
+            outer, runner.trace = runner.trace, self._trace
             try:
                 answer: Any = step.call(self._caller.station, self._request, self._arrival)
                 if is_promise(answer):
@@ -158,10 +169,12 @@ class CallInHand:
             except BaseException as error:
                 self._failed(step, fault_in(error))
                 continue
+            finally:
+                runner.trace = outer
             if type(answer) is route.action.response:
                 return self._reply(step, answer)
             self._check_silence(step, answer)
-        if any(outcome in {"failed", "too slow"} for _, outcome, _, _ in self._trace):
+        if self._has_failed:
             raise InternalError("internal error")
         raise NotSupported(f"nothing here answers {self._call.action}")
 
@@ -250,6 +263,7 @@ class CallInHand:
 
     def _failed(self, step: Step, error: BaseException) -> None:
         self._kernel.hooks.failed(step, error)
+        self._has_failed = True
         is_slow = isinstance(error, trio.TooSlowError)
         self._note(step, "too slow" if is_slow else "failed", "" if is_slow else type(error).__name__)
 
@@ -263,6 +277,7 @@ class CallInHand:
         if isinstance(answer, CoroutineType):
             answer.close()
         self._kernel.hooks.failed(step, complaint)
+        self._has_failed = True
         self._note(step, "failed", complaint)
 
     # -- the ways out ------------------------------------------------------------------------------

@@ -10,8 +10,9 @@ from typing import Any
 
 import trio
 
-from csmsd._kernel.hooks import HookSet, Step
+from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.outbox import Courier, Deliver, Delivery
+from csmsd._kernel.steps import Step
 from csmsd._kernel.supervisor import Supervisor
 from csmsd._kernel.verbs import HookRunner
 from csmsd.errors import Bug, in_words

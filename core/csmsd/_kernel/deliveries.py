@@ -6,9 +6,9 @@ import logging
 from collections import deque
 from typing import Any
 
-from csmsd._kernel.hooks import Step
 from csmsd._kernel.judgement import PASS_OVER, Judge
 from csmsd._kernel.pool import Pool
+from csmsd._kernel.steps import Step
 from csmsd.station import Station
 
 AT_ONCE = 8  # calls of one plugin, each of another station

@@ -10,15 +10,16 @@ from typing import Any, Protocol
 
 from csmsd._kernel.absorption import check_payload
 from csmsd._kernel.call_in_hand import CallInHand
-from csmsd._kernel.hooks import HookSet, Plan
+from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.pool import Job, Pool
 from csmsd._kernel.recorder import Recorder
 from csmsd._kernel.repeats import Repeats
+from csmsd._kernel.steps import Plan
 from csmsd._kernel.timers import Wheel
+from csmsd._kernel.verbs import HookRunner
 from csmsd.action import AnyAction
 from csmsd.env import Env
 from csmsd.hookspecs import guard_call
-from csmsd.host import Hooks
 from csmsd.ocpp.decoding import PayloadDecoder, Tolerance
 from csmsd.ocpp.errors import FormationViolation, NotImplementedAction, NotSupported, OcppError
 from csmsd.ocpp.frames import Call
@@ -84,7 +85,7 @@ class Dispatcher:
     def __init__(
         self,
         hooks: HookSet,
-        runner: Hooks,
+        runner: HookRunner,
         pool: Pool,
         wheel: Wheel,
         recorder: Recorder,
@@ -126,7 +127,7 @@ class Dispatcher:
             if route is None and call.action not in self._absorbs:
                 raise _unknown(call.action)
             self._check_id(caller, call, is_transactional=route is not None and route.action.is_transactional)
-            self._check_guards(caller, call)
+            self._check_guards(caller, call, hand)
             if route is None:
                 check_payload(bytes(call.payload))
                 return hand.absorb()
@@ -168,9 +169,11 @@ class Dispatcher:
             if not is_tolerated or len(call.id) > LONGEST_TRANSACTIONAL_ID:
                 raise FormationViolation(f"the message id is longer than {LONGEST_MESSAGE_ID} characters")
 
-    def _check_guards(self, caller: Caller, call: Call) -> None:
-        for refusal in self.runner.call_plain(guard_call, caller.station, call.action):
-            if refusal is not None:
+    def _check_guards(self, caller: Caller, call: Call, hand: CallInHand) -> None:
+        for step in self.hooks.plan(guard_call):
+            refusal = self.runner.call_one(step, (caller.station, call.action))
+            if isinstance(refusal, OcppError):
+                hand.guarded_by(step)
                 raise refusal
 
 

@@ -1,111 +1,27 @@
-"""Hook plans: pluggy registers, validates and orders; csmsd calls. Also who failed how often, and the quarantine."""
+"""The hooks of one csmsd: pluggy registers, validates and orders; csmsd calls. Also who failed, and the quarantine."""
 
 from __future__ import annotations
 
 import inspect
 import logging
+import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
-from time import perf_counter_ns
 from types import ModuleType
 from typing import Any
 
 import pluggy
 import trio
 
-from csmsd._kernel.answers import Check
 from csmsd._kernel.pool import IgnoresCancellation
-from csmsd._kernel.registration import Spec, check_implementations, check_specs, specs_of
+from csmsd._kernel.registration import Spec, check_implementations, check_specs, implemented_hooks, specs_of
+from csmsd._kernel.steps import Health, Plan, Step, Terms, compile_plan, in_turn
+from csmsd.deprecations import CsmsdDeprecation
 from csmsd.errors import in_words
 from csmsd.hookspecs import PluginFailure, plugin_failed
+from csmsd.host import HookStatus, HookUser
 
 log = logging.getLogger("csmsd.hooks")
-
-
-class Health:
-    """How one plugin is doing, since csmsd started."""
-
-    __slots__ = ("_idle", "blocked", "blocked_seconds", "calls", "failures", "last_failure", "nanoseconds", "running")
-
-    def __init__(self) -> None:
-        self.calls = 0  # answered, "not mine" included
-        self.failures = 0
-        self.last_failure = ""
-        self.nanoseconds = 0  # in its hooks, waiting included, but not waiting for what a promise has promised
-        self.blocked = 0  # steps in which it held up the loop, as far as the watchdog has seen them
-        self.blocked_seconds = 0.0
-        self.running = 0  # async calls in flight
-        self._idle = trio.lowlevel.ParkingLot()
-
-    def count(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """An `async def` that is seen in `running`, whoever calls it."""
-
-        async def counted(*args: Any) -> Any:
-            self.running += 1
-            began = perf_counter_ns()
-            try:
-                return await call(*args)
-            finally:
-                self.nanoseconds += perf_counter_ns() - began
-                self.running -= 1
-                if not self.running:
-                    self._idle.unpark_all()
-
-        return counted
-
-    async def wait_idle(self) -> None:
-        """Wait until no call is in flight."""
-        while self.running:
-            await self._idle.park()
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On which terms a plugin takes part."""
-
-    timeout: float  # seconds, for one async implementation
-    is_critical: bool = False  # never quarantined
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One implementation of a hook, callable with the spec's arguments by position."""
-
-    plugin: str
-    call: Callable[..., Any]
-    is_async: bool
-    hook: str
-    timeout: float
-    is_critical: bool
-    health: Health
-    accepts: Check | None = None  # what an answer must be like
-
-
-Plan = tuple[Step, ...]
-
-
-def compile_plan(caller: pluggy.HookCaller, spec: Spec, terms: dict[str, Terms], health: dict[str, Health]) -> Plan:
-    """The implementations in the order they are asked, over pluggy's public API only."""
-    plan: list[Step] = []
-    for impl in reversed(caller.get_hookimpls()):
-        plugin, is_async = impl.plugin_name, inspect.iscoroutinefunction(impl.function)
-        call = _positional(impl, spec.parameters)
-        if is_async:
-            call = health[plugin].count(call)
-        timeout, is_critical = terms[plugin].timeout, terms[plugin].is_critical
-        plan.append(Step(plugin, call, is_async, caller.name, timeout, is_critical, health[plugin], spec.accepts))
-    return tuple(plan)
-
-
-def _positional(impl: pluggy.HookImpl, parameters: tuple[str, ...]) -> Callable[..., Any]:
-    """Plugins may leave out arguments they do not use; the usual case costs nothing, the others one call."""
-    function, wanted = impl.function, tuple(parameters.index(name) for name in impl.argnames)
-    if wanted == tuple(range(len(parameters))):
-        return function
-    if not wanted:
-        return lambda *_: function()
-    return lambda *args: function(*(args[i] for i in wanted))
 
 
 def _reason(step: Step, error: BaseException | str) -> str:
@@ -113,6 +29,11 @@ def _reason(step: Step, error: BaseException | str) -> str:
         more = ", and it goes on although it was cancelled" if isinstance(error, IgnoresCancellation) else ""
         return f"too slow: no answer in {step.timeout:g} s{more}"
     return error if isinstance(error, str) else in_words(error)
+
+
+def _asked(step: Step, hook: str) -> HookUser:
+    note = "" if step.hook == hook else f"by its former name {step.hook}"
+    return HookUser(step.plugin, "async" if step.is_async else "plain", step.is_critical, note)
 
 
 def _namespace(specs: Iterable[Spec]) -> ModuleType:
@@ -139,6 +60,7 @@ class HookSet:
         self._quarantine_after = quarantine_after
         self.health: dict[str, Health] = {}
         self.failures: Counter[str] = Counter()  # consecutive ones, by plugin; empty while all is well
+        self.deprecated: dict[str, tuple[str, ...]] = {}  # by plugin: what it should not use any more, in sentences
         self.changed: list[Callable[[], None]] = []
         self.quarantined: Callable[[str], None] = _ignore  # after a plugin has been taken out for its failures
         self.reported: Callable[[PluginFailure], None] = _ignore
@@ -162,6 +84,7 @@ class HookSet:
     def enable(self, plugin: object, name: str, terms: Terms) -> None:
         """Ask this plugin too, before those that are there already; HookMismatch leaves everything as it was."""
         self.check(plugin, name)
+        self._warn_of_former_hooks(plugin, name)
         self._terms[name] = terms
         self.health.setdefault(name, Health())
         self.failures.pop(name, None)
@@ -218,8 +141,45 @@ class HookSet:
         known = self._specs.get(spec.__name__)
         if known is None or known.function is not spec:
             return ()
-        caller: pluggy.HookCaller = getattr(self._manager.hook, spec.__name__)
-        return compile_plan(caller, known, self._terms, self.health)
+        callers = [(self._caller(each), each) for each in (known, *self._former_shapes(spec))]
+        return compile_plan(in_turn(callers, self.order), known, self._terms, self.health)
+
+    def _caller(self, spec: Spec) -> pluggy.HookCaller:
+        caller: pluggy.HookCaller = getattr(self._manager.hook, spec.function.__name__)
+        return caller
+
+    def _former_shapes(self, spec: Callable[..., Any]) -> list[Spec]:
+        return [each for each in self._specs.values() if each.former is not None and each.former.now is spec]
+
+    def _warn_of_former_hooks(self, plugin: object, name: str) -> None:
+        """Tell the operator by the log, and the plugin's author, whose tests show warnings or fail for them."""
+        implemented = implemented_hooks(self._manager, plugin)
+        sentences = [
+            f"plugin {name} implements {hook}, which is {spec.former.now.__name__} since csmsd {spec.former.since} and "
+            f"will be gone in {spec.former.until}: {spec.former.write}"
+            for hook in implemented
+            if (spec := self._specs.get(hook)) is not None
+            and spec.former is not None
+            and spec.former.now.__name__ not in implemented
+        ]
+        for sentence in sentences:
+            warnings.warn(sentence, CsmsdDeprecation, stacklevel=2)
+            log.warning(sentence)
+        self.deprecated[name] = tuple(sentences)
+
+    def overview(self) -> list[HookStatus]:
+        """Every hook and who implements it, in the order asked; former shapes are shown with what replaced them."""
+        return [
+            HookStatus(
+                name,
+                spec.owner,
+                spec.colour,
+                tuple(_asked(step, name) for step in self.plan(spec.function)),
+                (inspect.getdoc(spec.function) or "").partition("\n")[0],
+            )
+            for name, spec in self._specs.items()
+            if spec.former is None
+        ]
 
     def arguments(self, spec: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Positional arguments for the steps of a plan, of a call that used names."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import trio
 
-from csmsd import hookspecs
+from csmsd import deprecations, hookspecs
 from csmsd._kernel.absorption import check_absorb
 from csmsd._kernel.attempts import AttemptLog
 from csmsd._kernel.audit import AuditTrail
@@ -25,7 +25,7 @@ from csmsd._kernel.dispatch import Dispatcher
 from csmsd._kernel.door import Household, KernelDoor
 from csmsd._kernel.figures import kernel_metrics
 from csmsd._kernel.hashing import Hashing
-from csmsd._kernel.hooks import HookSet, Terms
+from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.journal import DatabaseJournal
 from csmsd._kernel.lingering import naming_who_lingers
 from csmsd._kernel.loader import AnyPlugin, Loaded, installed_plugins, load_plugin, load_plugins
@@ -41,6 +41,7 @@ from csmsd._kernel.silence import close_silent
 from csmsd._kernel.slowness import SlowMessages
 from csmsd._kernel.stationbook import StationBook
 from csmsd._kernel.stationstates import StationStates
+from csmsd._kernel.steps import Terms
 from csmsd._kernel.storage import migrate
 from csmsd._kernel.storage.database import Database, open_store
 from csmsd._kernel.supervisor import Supervisor
@@ -56,7 +57,7 @@ from csmsd.action import AnyAction
 from csmsd.config import Config, Limits
 from csmsd.env import Env
 from csmsd.events import Events
-from csmsd.hookspecs import ConnectRequest, Metric, client_roots, report_metrics
+from csmsd.hookspecs import ConnectRequest, Metric, report_client_roots, report_metrics
 from csmsd.host import Host
 from csmsd.listening import bound_address
 from csmsd.plugin import Migrations
@@ -86,6 +87,7 @@ class House(Host):
         self.pool = Pool(nursery, self.wheel, config.limits.pool_tasks)
         self.hook_set = HookSet(config.limits.quarantine_after)
         self.hook_set.add_specs(hookspecs, "kernel")
+        self.hook_set.add_specs(deprecations, "kernel")
         self.hooks = self.runner = HookRunner(self.hook_set, self.pool, self.wheel)
         self.journal = journal = DatabaseJournal(store, keeps_exchanges=config.store.journal)
         self.attempts = AttemptLog(store, env)
@@ -267,7 +269,7 @@ class House(Host):
     def _tls_context(self, listener: str) -> ssl.SSLContext | None:
         if listener != "ocpp_tls":
             return None
-        roots = [pem for some in self.hooks.call_plain(client_roots) for pem in some]
+        roots = [pem for some in self.hooks.call_plain(report_client_roots) for pem in some]
         return context_of(self.config.listen, roots)
 
     def _storage_changed(self, is_available: bool) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from types import CoroutineType
 from typing import Any, Final, TypeGuard
 
-from csmsd._kernel.hooks import HookSet, Step
+from csmsd._kernel.hooks import HookSet
+from csmsd._kernel.steps import Step
 from csmsd.errors import BackendUnavailable, StoreError, fault_in
 from csmsd.pending import Pending
 

@@ -12,18 +12,19 @@ from typing import Any
 import trio
 
 from csmsd._kernel.couriers import Couriers, MakeCourier
-from csmsd._kernel.hooks import Health, HookSet, Terms
+from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.loader import AnyPlugin, Loaded, check_claims, load_plugin
 from csmsd._kernel.offers import plugin_of_command
 from csmsd._kernel.pluginconfig import decode_config, decode_limits
 from csmsd._kernel.reloading import Reload
+from csmsd._kernel.steps import Health, Terms
 from csmsd._kernel.supervisor import Supervisor
 from csmsd._kernel.verbs import HookRunner
 from csmsd.action import AnyAction
 from csmsd.command import AnyCommand
 from csmsd.errors import Bug, PluginError, PluginIncompatible, PluginNotFound, fault_in, in_words
 from csmsd.hookspecs import station_connected
-from csmsd.host import Host, Plugins, PluginState, PluginStatus
+from csmsd.host import HookStatus, Host, Plugins, PluginState, PluginStatus
 from csmsd.store import Fact
 
 log = logging.getLogger("csmsd.plugins")
@@ -74,7 +75,7 @@ class PluginSet(Plugins):
         make_courier: MakeCourier,
         load: Callable[[str], Loaded] = load_plugin,
     ) -> None:
-        self._host, self.hooks, self._runner, self._supervisor = host, hooks, runner, supervisor
+        self._host, self.hook_set, self._runner, self._supervisor = host, hooks, runner, supervisor
         self._couriers = Couriers(hooks, runner, supervisor, make_courier)
         self._migrate, self.load = migrate, load
         self._members: dict[str, Member] = {}
@@ -93,7 +94,7 @@ class PluginSet(Plugins):
             self._publish(member.loaded)
         for member in members:
             self._members[member.loaded.name] = member
-            self.hooks.enable(member.plugin, member.loaded.name, member.terms)
+            self.hook_set.enable(member.plugin, member.loaded.name, member.terms)
             member.state = "enabled"
 
     async def start(self) -> None:
@@ -108,11 +109,15 @@ class PluginSet(Plugins):
 
     def get(self, name: str) -> AnyPlugin | None:
         """See `Plugins.get`."""
-        return self._members[name].plugin if self.hooks.is_enabled(name) else None
+        return self._members[name].plugin if self.hook_set.is_enabled(name) else None
 
     def status(self) -> Sequence[PluginStatus]:
         """See `Plugins.status`."""
         return [self._status_of(member) for member in self._members.values()]
+
+    def hooks(self) -> Sequence[HookStatus]:
+        """See `Plugins.hooks`."""
+        return self.hook_set.overview()
 
     def packages(self) -> Mapping[str, str]:
         """The name of the plugin of each top-level package, for the watchdog."""
@@ -193,11 +198,11 @@ class PluginSet(Plugins):
 
     def _publish(self, loaded: Loaded) -> None:
         for module in loaded.type.specs:
-            self.hooks.add_specs(module, loaded.name)
+            self.hook_set.add_specs(module, loaded.name)
 
     def _check_that_it_fits(self, loaded: Loaded) -> None:
         for required in loaded.type.requires:
-            if not self.hooks.is_enabled(required):
+            if not self.hook_set.is_enabled(required):
                 raise PluginIncompatible(f"{loaded.name} requires the plugin {required}: enable that first")
         check_claims([*(member.loaded for member in self.enabled()), loaded])
 
@@ -205,10 +210,10 @@ class PluginSet(Plugins):
         """Publish, check, migrate, start, and only then let it be asked."""
         name = member.loaded.name
         self._publish(member.loaded)
-        self.hooks.check(member.plugin, name)
+        self.hook_set.check(member.plugin, name)
         await self._migrate_tables(member)
         await self._serve(member)
-        self.hooks.enable(member.plugin, name, member.terms)
+        self.hook_set.enable(member.plugin, name, member.terms)
         member.state = "enabled"
         await self._refresh_couriers()
 
@@ -229,16 +234,16 @@ class PluginSet(Plugins):
         name = member.loaded.name
 
         def crashed(error: BaseException) -> None:
-            self.hooks.note_crash(name, error)
+            self.hook_set.note_crash(name, error)
 
         await self._supervisor.start(name, member.plugin.serve, crashed)
 
     async def _introduce(self, name: str) -> None:
         """Tell a plugin that has just been enabled, and nobody else, who is online."""
-        step = self.hooks.step_of(name, station_connected)
+        step = self.hook_set.step_of(name, station_connected)
         if step is not None:
             for station in tuple(self._host.stations.online()):
-                if not self.hooks.is_enabled(name):
+                if not self.hook_set.is_enabled(name):
                     return
                 if station.is_online:
                     await self._runner.notify_one(step, station)
@@ -253,12 +258,12 @@ class PluginSet(Plugins):
     async def leave(self, member: Member) -> None:
         """Nobody asks it any more; calls in flight are over, and its tasks have ended, when this returns."""
         name = member.loaded.name
-        self.hooks.disable(name)
+        self.hook_set.disable(name)
         self._runner.forget(name)
         try:
             await self._couriers.stop(name)
             with trio.move_on_after(member.terms.timeout):  # every call in flight is over by then, one way or the other
-                await self.hooks.health[name].wait_idle()
+                await self.hook_set.health[name].wait_idle()
             await self._supervisor.stop(name)
         finally:
             self._end(name)
@@ -269,7 +274,7 @@ class PluginSet(Plugins):
 
     def _end(self, name: str) -> None:
         """Nothing is asked of the plugin any more, and its tasks end soon."""
-        self.hooks.disable(name)
+        self.hook_set.disable(name)
         self._runner.forget(name)
         self._couriers.cancel(name)
         self._supervisor.cancel(name)
@@ -277,14 +282,14 @@ class PluginSet(Plugins):
     # -- what there is ---------------------------------------------------------------------------------------------
 
     def enabled(self) -> list[Member]:
-        return [member for name, member in self._members.items() if self.hooks.is_enabled(name)]
+        return [member for name, member in self._members.items() if self.hook_set.is_enabled(name)]
 
     def _rebuild_tables(self) -> None:
         self.tables = tables_of(member.loaded.type for member in self.enabled())
 
     def _status_of(self, member: Member) -> PluginStatus:
         plugin, name = member.loaded.type, member.loaded.name
-        health = self.hooks.health.get(name) or Health()
+        health = self.hook_set.health.get(name) or Health()
         return PluginStatus(
             name=name,
             state=member.state,
@@ -294,12 +299,13 @@ class PluginSet(Plugins):
             actions=tuple(action.name for action in plugin.actions),
             commands=tuple(command.name for command in plugin.commands),
             failures=health.failures,
-            consecutive_failures=self.hooks.failures[name],
+            consecutive_failures=self.hook_set.failures[name],
             calls=health.calls,
             backlog=self._couriers.backlog(name),
             last_failure=member.reason or health.last_failure,
-            hooks=self.hooks.hooks_of(member.plugin),
+            hooks=self.hook_set.hooks_of(member.plugin),
             seconds=health.nanoseconds / 1e9,
             blocked=health.blocked,
             blocked_seconds=health.blocked_seconds,
+            deprecated=self.hook_set.deprecated.get(name, ()),
         )

@@ -13,7 +13,7 @@ import pluggy
 
 from csmsd._kernel.answers import Check, check_of
 from csmsd.errors import HookMismatch, PluginConflict
-from csmsd.hookspecs import COLOUR_ATTRIBUTE, Colour
+from csmsd.hookspecs import COLOUR_ATTRIBUTE, FORMER_ATTRIBUTE, Colour, Former
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Spec:
     parameters: tuple[str, ...]
     colour: Colour
     accepts: Check | None  # what an answer must be like
+    former: Former | None = None  # of which hook it is the former shape
 
 
 def specs_of(manager: pluggy.PluginManager, module: ModuleType, owner: str) -> dict[str, Spec]:
@@ -32,7 +33,12 @@ def specs_of(manager: pluggy.PluginManager, module: ModuleType, owner: str) -> d
     functions = {name: getattr(module, name) for name in dir(module) if manager.parse_hookspec_opts(module, name)}
     return {
         name: Spec(
-            function, owner, tuple(inspect.signature(function).parameters), _colour(function), check_of(function)
+            function,
+            owner,
+            tuple(inspect.signature(function).parameters),
+            _colour(function),
+            check_of(function),
+            _former(function),
         )
         for name, function in functions.items()
         if function.__module__ == module.__name__  # another plugin's hook may be imported, for its type or its name
@@ -42,6 +48,11 @@ def specs_of(manager: pluggy.PluginManager, module: ModuleType, owner: str) -> d
 def _colour(function: Callable[..., Any]) -> Colour:
     colour: Colour = getattr(function, COLOUR_ATTRIBUTE, "async")
     return colour
+
+
+def _former(function: Callable[..., Any]) -> Former | None:
+    former: Former | None = getattr(function, FORMER_ATTRIBUTE, None)
+    return former
 
 
 def check_specs(new: dict[str, Spec], known: dict[str, Spec]) -> None:
@@ -66,6 +77,11 @@ def check_implementations(manager: pluggy.PluginManager, plugin: object, name: s
                 f"the nearest is {nearest[0]}" if nearest else "mark it optionalhook=True if its owner may be absent"
             )
             raise HookMismatch(f"{name}: no enabled plugin publishes a hook {hook}; {advice}")
+
+
+def implemented_hooks(manager: pluggy.PluginManager, plugin: object) -> frozenset[str]:
+    """The names of the hooks for which a plugin has a method."""
+    return frozenset(hook for hook, _, _ in _implementations(manager, plugin, ""))
 
 
 def _implementations(

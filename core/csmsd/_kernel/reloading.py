@@ -30,7 +30,7 @@ class Reload:
         member = plugins.member(name)
         self._old = with_dependants(name, plugins.enabled()) if member.state == "enabled" else [member]
         self._names = frozenset(one.loaded.name for one in self._old)
-        self._order = plugins.hooks.order
+        self._order = plugins.hook_set.order
 
     async def run(self) -> list[str]:
         """Names of those that run new code now, in order; PluginError: the old code runs on."""
@@ -86,19 +86,19 @@ class Reload:
         for one in reversed(self._old):
             await self._plugins.leave(one)
             one.state = "disabled"
-        self._plugins.hooks.withdraw_specs(self._names)
+        self._plugins.hook_set.withdraw_specs(self._names)
         with trio.move_on_after(START_LIMIT) as scope:
             for one in fresh:
                 self._plugins.replace(one)
                 await self._plugins.join(one)
         if scope.cancelled_caught:
             raise PluginError(f"the new code did not start within {START_LIMIT:g} s")
-        self._plugins.hooks.arrange(self._order)
+        self._plugins.hook_set.arrange(self._order)
 
     async def _bring_back(self, reason: BaseException) -> None:
         """New instances of the old classes: those that were there have ended."""
         self._plugins.end(self._names)
-        self._plugins.hooks.withdraw_specs(self._names)
+        self._plugins.hook_set.withdraw_specs(self._names)
         for old in self._old:
             member = self._plugins.instantiate(old.loaded)
             self._plugins.replace(member)
@@ -111,7 +111,7 @@ class Reload:
                 member.reason = f"neither the new code runs ({in_words(reason)}) nor the old one ({in_words(error)})"
                 self._plugins.end({old.loaded.name})
                 log.error("plugin %s is out of service: %s", old.loaded.name, member.reason)  # noqa: TRY400
-        self._plugins.hooks.arrange(self._order)
+        self._plugins.hook_set.arrange(self._order)
 
 
 def with_dependants(name: str, enabled: Sequence[Member]) -> list[Member]:

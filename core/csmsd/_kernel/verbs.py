@@ -9,11 +9,12 @@ from typing import Any, ParamSpec, TypeVar
 import trio
 
 from csmsd._kernel.deliveries import Deliveries
-from csmsd._kernel.hooks import HookSet, Step
+from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.judgement import FAILED, PASS_OVER, Judge, is_lazy, is_promise
 from csmsd._kernel.pool import Pool
+from csmsd._kernel.steps import Step
 from csmsd._kernel.timers import Wheel
-from csmsd._kernel.walk import Walk
+from csmsd._kernel.walk import Trace, Walk
 from csmsd.errors import fault_in
 from csmsd.hookspecs import PluginFailure, plugin_failed
 from csmsd.host import Hooks
@@ -30,6 +31,7 @@ class HookRunner(Hooks):
         self._hooks, self._pool, self._wheel = hooks, pool, wheel
         self._judge = Judge(hooks)
         self._deliveries = Deliveries(pool, self._judge)
+        self.trace: Trace | None = None  # of the CALL that is being handled now: questions are noted in it
         hooks.reported = self._report
 
     async def first(self, spec: Callable[P, Awaitable[T | None]], *args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -81,10 +83,11 @@ class HookRunner(Hooks):
         if not plan:
             return []
         arguments = self._arguments(spec, args, kwargs)
-        answers = [self._call(step, arguments) for step in plan]
+        answers = [self.call_one(step, arguments) for step in plan]
         return [answer for answer in answers if answer is not None and answer is not FAILED]
 
-    def _call(self, step: Step, arguments: tuple[Any, ...]) -> Any:
+    def call_one(self, step: Step, arguments: tuple[Any, ...]) -> Any:
+        """`call_plain` for a single implementation: its answer, None or FAILED."""
         began = perf_counter_ns()
         try:
             answer: Any = step.call(*arguments)
@@ -105,7 +108,7 @@ class HookRunner(Hooks):
         return self._walk(fallback, spec, self._arguments(spec, args, kwargs))
 
     def _walk(self, fallback: Any, spec: Callable[..., Any], arguments: tuple[Any, ...]) -> Pending[Any]:
-        walk = Walk(self._hooks.plan(spec), arguments, fallback, self._judge, self._pool, self._wheel)
+        walk = Walk(self._hooks.plan(spec), arguments, fallback, self._judge, self._pool, self._wheel, self.trace)
         walk.go_on()
         return walk.result
 

@@ -7,12 +7,16 @@ from typing import Any
 
 import trio
 
-from csmsd._kernel.hooks import Plan, Step
 from csmsd._kernel.judgement import FAILED, PASS_OVER, Judge, is_promise
 from csmsd._kernel.pool import Pool
+from csmsd._kernel.steps import Plan, Step
 from csmsd._kernel.timers import Wheel
 from csmsd.errors import fault_in
+from csmsd.journal import Outcome
 from csmsd.pending import Pending
+
+Trace = list[tuple[str, Outcome, int, str]]  # plugin, what came of it, microseconds, note
+DECIDING = "deciding "  # notes of a trace begin so for questions that were asked on the way to an answer
 
 
 class Walk:
@@ -22,13 +26,32 @@ class Walk:
     error.
     """
 
-    __slots__ = ("_arguments", "_asked", "_fallback", "_judge", "_plan", "_pool", "_wheel", "result")
+    __slots__ = (
+        "_arguments",
+        "_asked",
+        "_fallback",
+        "_judge",
+        "_plan",
+        "_pool",
+        "_since",
+        "_trace",
+        "_wheel",
+        "result",
+    )
 
     def __init__(
-        self, plan: Plan, arguments: tuple[Any, ...], fallback: Any, judge: Judge, pool: Pool, wheel: Wheel
+        self,
+        plan: Plan,
+        arguments: tuple[Any, ...],
+        fallback: Any,
+        judge: Judge,
+        pool: Pool,
+        wheel: Wheel,
+        trace: Trace | None,
     ) -> None:
         self._plan, self._arguments, self._fallback, self._judge = plan, arguments, fallback, judge
-        self._pool, self._wheel = pool, wheel
+        self._pool, self._wheel, self._trace = pool, wheel, trace
+        self._since = 0  # when the last one was asked
         self._asked = 0  # so many implementations; the last of them may still think
         self.result: Pending[Any] = Pending()
 
@@ -37,9 +60,9 @@ class Walk:
         while self._asked < len(self._plan):
             step = self._plan[self._asked]
             self._asked += 1
+            self._since = began = perf_counter_ns()
             if step.is_async:
                 return self._start_job(step)
-            began = perf_counter_ns()
             try:
                 answer = step.call(*self._arguments)
             except BaseException as error:
@@ -56,6 +79,8 @@ class Walk:
 
     def _is_over(self, step: Step, answer: Any, error: BaseException | None) -> bool:
         answer = self._judge(step, answer, error, self._fallback)
+        if self._trace is not None:
+            self._note(self._trace, step, answer, error)
         if answer is FAILED:
             if self._fallback is PASS_OVER:
                 return False
@@ -63,6 +88,12 @@ class Walk:
         if answer is not None:
             self.result.settle(answer)
         return answer is not None
+
+    def _note(self, trace: Trace, step: Step, judged: Any, error: BaseException | None) -> None:
+        outcome: Outcome = "passed over" if judged is None else "answered"
+        if judged is FAILED:
+            outcome = "too slow" if isinstance(error, trio.TooSlowError) else "failed"
+        trace.append((step.plugin, outcome, (perf_counter_ns() - self._since) // 1000, DECIDING + step.hook))
 
     def _start_job(self, step: Step) -> None:
         def done(answer: Any, error: BaseException | None) -> None:

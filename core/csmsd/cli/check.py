@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 import msgspec
 
-from csmsd import hookspecs
-from csmsd._kernel.hooks import HookSet, Terms
+from csmsd import deprecations, hookspecs
+from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.loader import Loaded
 from csmsd._kernel.pluginconfig import decode_config
+from csmsd._kernel.steps import Terms
 from csmsd._kernel.storage.engines import parse_url
 from csmsd._kernel.transport.tls import context_of
 from csmsd.cli.failure import ExitCode
@@ -29,6 +30,7 @@ class PluginLine(msgspec.Struct, frozen=True):
     version: str
     requires: tuple[str, ...]
     hooks: tuple[str, ...]
+    deprecated: tuple[str, ...] = ()  # what it should not use any more, one sentence each
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -69,8 +71,8 @@ def look_at(settings: Settings) -> Findings:
             remarks += _remarks_of(one, settings.config)
         except CsmsdError as error:
             problems.append(str(error))
-    for one, hooks, problem in _hooks_of(loaded):
-        lines.append(PluginLine(one.name, one.version, one.type.requires, hooks))
+    for one, hooks, deprecated, problem in _hooks_of(loaded):
+        lines.append(PluginLine(one.name, one.version, one.type.requires, hooks, deprecated))
         problems += [problem] if problem else []
     return Findings(tuple(lines), tuple(problems), tuple(remarks))
 
@@ -98,10 +100,11 @@ def _remarks_of(one: Loaded, config: Config) -> Iterable[str]:
     return one.type.remarks(own, config)
 
 
-def _hooks_of(loaded: Sequence[Loaded]) -> Iterator[tuple[Loaded, tuple[str, ...], str]]:
-    """Each plugin with the names of the hooks it implements, or with what does not fit."""
+def _hooks_of(loaded: Sequence[Loaded]) -> Iterator[tuple[Loaded, tuple[str, ...], tuple[str, ...], str]]:
+    """Each plugin with the names of the hooks it implements and what is deprecated, or with what does not fit."""
     hooks = HookSet()
     hooks.add_specs(hookspecs, "kernel")
+    hooks.add_specs(deprecations, "kernel")
     for one in loaded:
         try:
             for module in one.type.specs:
@@ -109,9 +112,9 @@ def _hooks_of(loaded: Sequence[Loaded]) -> Iterator[tuple[Loaded, tuple[str, ...
             bare = one.type.__new__(one.type)  # its methods are enough: nothing of it is run
             hooks.enable(bare, one.name, Terms(1.0))
         except CsmsdError as error:
-            yield one, (), str(error)
+            yield one, (), (), str(error)
         else:
-            yield one, hooks.hooks_of(bare), ""
+            yield one, hooks.hooks_of(bare), hooks.deprecated[one.name], ""
 
 
 def _words(findings: Findings) -> str:
@@ -120,6 +123,7 @@ def _words(findings: Findings) -> str:
         needs = f"  requires {', '.join(plugin.requires)}" if plugin.requires else ""
         lines.append(f"  {plugin.name} {plugin.version}{needs}".rstrip())
         lines += [f"      {hook}" for hook in plugin.hooks]
+        lines += [f"      note: {sentence}" for sentence in plugin.deprecated]
     lines += [f"remark: {remark}" for remark in findings.remarks]
     lines += [f"problem: {problem}" for problem in findings.problems]
     if findings.problems:

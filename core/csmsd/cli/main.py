@@ -25,12 +25,13 @@ _OWN = {
     "station": "csmsd.cli.station:station",
     "call": "csmsd.cli.call:call",
     "tail": "csmsd.cli.tail:tail",
+    "trace": "csmsd.cli.trace:trace",
     "attempts": "csmsd.cli.attempts:attempts",
     "audit": "csmsd.cli.audit:audit",
 }
 _SECTIONS = (
     ("The server", ("run", "check", "config", "db", "plugins", "audit")),
-    ("Stations", ("station", "call", "tail", "attempts")),
+    ("Stations", ("station", "call", "tail", "trace", "attempts")),
 )
 
 

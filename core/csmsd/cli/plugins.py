@@ -1,8 +1,8 @@
-"""`csmsd plugins`: what is installed, what takes part, and how it is doing."""
+"""`csmsd plugins`: what is installed, what takes part, who is asked what, and how it is doing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 import msgspec
@@ -24,32 +24,73 @@ class PluginLine(msgspec.Struct, frozen=True):
     summary: str = ""
     failures: int = 0
     last_failure: str = ""
-    hooks: Sequence[str] = ()
+    calls: int = 0
+    seconds: float = 0.0
+    deprecated: Sequence[str] = ()
+
+
+class HookUser(msgspec.Struct, frozen=True):
+    """A plugin that implements a hook."""
+
+    plugin: str
+    colour: str
+    is_critical: bool = False
+    note: str = ""
+
+
+class HookLine(msgspec.Struct, frozen=True):
+    """A hook, and who is asked in which order."""
+
+    name: str
+    owner: str
+    colour: str
+    asked: Sequence[HookUser] = ()
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    """One line of the table: a plugin's turn in a hook."""
+
+    hook: str
+    turn: str
+    plugin: str
+    colour: str
+
+
+class _Reloaded(msgspec.Struct, frozen=True):
+    """What the server says of a reload."""
+
+    reloaded: Sequence[str]
 
 
 Columns = list[tuple[str, Callable[[PluginLine], object]]]
 
 
 @click.group(invoke_without_command=True)
-@click.option("--hooks", is_flag=True, help="Also the hooks that each implements.")
+@click.option("--hooks", is_flag=True, help="Instead, by hook: which plugin is asked in which order, and its colour.")
+@click.option("--unused", is_flag=True, help="With --hooks: also the hooks that nobody implements.")
 @click.pass_context
 @takes_server
-def plugins(context: click.Context, client: ApiClient, output: Output, hooks: bool) -> None:
-    """Plugins: list, enable, disable.
+def plugins(context: click.Context, client: ApiClient, output: Output, hooks: bool, unused: bool) -> None:
+    """Plugins: list, enable, disable, reload; hooks and who is asked.
 
-    Lists those of the running server, and those that are installed beside them.
+    Lists those of the running server, and those that are installed beside them. With --hooks it lists the hooks: the
+    plugins in the order in which the server asks them. A plain implementation answers at once, an async one in a task
+    of its own; docs/hooks.md says what that means.
     """
     if context.invoked_subcommand is not None:
+        return
+    if hooks:
+        _show_hooks(client, output, all_of_them=unused)
         return
     try:
         running = list(client.items("/plugins"))
     except ServerUnreachable as error:
         if not output.is_json:
             click.echo(f"({error})", err=True)
-        output.rows(_configured(context), PluginLine, _columns(hooks=False), "no plugins are installed")
+        output.rows(_configured(context), PluginLine, _COLUMNS, "no plugins are installed")
         return
     known = {msgspec.json.decode(one, type=PluginLine).name for one in running}
-    output.rows([*running, *_installed_beside(known)], PluginLine, _columns(hooks=hooks), "no plugins are installed")
+    output.rows([*running, *_installed_beside(known)], PluginLine, _COLUMNS, "no plugins are installed")
 
 
 @plugins.command()
@@ -70,15 +111,60 @@ def disable(client: ApiClient, output: Output, name: str) -> None:
     output.record(answer, lambda: f"{name} is disabled")
 
 
-def _columns(*, hooks: bool) -> Columns:
-    columns: Columns = [
-        ("plugin", lambda row: row.name),
-        ("state", lambda row: row.state),
-        ("version", lambda row: row.version),
-        ("failures", lambda row: row.failures),
-        ("about", lambda row: row.last_failure or row.summary),
+@plugins.command()
+@click.argument("name")
+@takes_server
+def reload(client: ApiClient, output: Output, name: str) -> None:
+    """Exchange a plugin of the running server for the code that is installed now, after an upgrade of its package.
+
+    Stations stay connected: calls in flight are finished by the old code, those that arrive meanwhile wait for the new
+    one. Plugins that require it are exchanged with it. If the new code cannot be used the old one runs on, and the
+    reason is printed.
+    """
+    answer = client.post(f"/plugins/{segment(name)}/reload")
+    names = msgspec.json.decode(answer, type=_Reloaded).reloaded
+    words = f"new code runs of {', '.join(names)}" if names else f"{name} is not enabled: its new code runs when it is"
+    output.record(answer, lambda: words)
+
+
+def _show_hooks(client: ApiClient, output: Output, *, all_of_them: bool) -> None:
+    lines = list(client.items("/hooks"))
+    if output.is_json:
+        output.rows(lines, HookLine, (), "")
+        return
+    turns = [turn for line in lines for turn in _turns(msgspec.json.decode(line, type=HookLine), all_of_them)]
+    columns: list[tuple[str, Callable[[_Turn], object]]] = [
+        ("hook", lambda row: row.hook),
+        ("asked", lambda row: row.turn),
+        ("plugin", lambda row: row.plugin),
+        ("colour", lambda row: row.colour),
     ]
-    return [*columns, ("hooks", lambda row: row.hooks)] if hooks else columns
+    output.rows(turns, _Turn, columns, "no plugin implements any hook")
+
+
+def _turns(line: HookLine, all_of_them: bool) -> Iterator[_Turn]:
+    title = f"{line.name} ({line.owner})"
+    for number, user in enumerate(line.asked, 1):
+        plugin = f"{user.plugin}, {user.note}" if user.note else user.plugin
+        critical = ", critical" if user.is_critical else ""
+        yield _Turn(title if number == 1 else "", str(number), plugin, f"{user.colour}{critical}")
+    if all_of_them and not line.asked:
+        yield _Turn(title, "-", "nobody", line.colour)
+
+
+def _about(row: PluginLine) -> str:
+    return row.last_failure or "; ".join(row.deprecated) or row.summary
+
+
+_COLUMNS: Columns = [
+    ("plugin", lambda row: row.name),
+    ("state", lambda row: row.state),
+    ("version", lambda row: row.version),
+    ("calls", lambda row: row.calls),
+    ("failures", lambda row: row.failures),
+    ("seconds", lambda row: f"{row.seconds:.3f}"),
+    ("about", _about),
+]
 
 
 def _installed_beside(known: set[str]) -> list[PluginLine]:

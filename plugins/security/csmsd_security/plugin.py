@@ -141,7 +141,7 @@ class SecurityPlugin(Plugin[SecurityConfig]):
     # Who may come in
 
     @hookimpl
-    def client_roots(self) -> Iterable[str]:
+    def report_client_roots(self) -> Iterable[str]:
         """SEC-20: the built-in CA's. Asked when files are read anew, so it is time for the lists and for remarks."""
         try:
             self._read_revocation_lists()

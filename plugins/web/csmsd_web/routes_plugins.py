@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from csmsd.errors import PluginNotFound
-from csmsd.host import Host, PluginStatus
+from csmsd.host import HookStatus, Host, PluginStatus
 from csmsd_web.paging import Page
 from csmsd_web.problems import Problem
 
@@ -21,6 +21,12 @@ OWN_NAME = "web"
 async def list_plugins(host: NamedDependency[Host]) -> Page[PluginStatus]:
     """In the order registered."""
     return Page(host.plugins.status())
+
+
+@get("/hooks", scope="read", summary="Hooks and who is asked", tags=["Plugins"])
+async def list_hooks(host: NamedDependency[Host]) -> Page[HookStatus]:
+    """Every hook with the plugins that implement it, in the order in which they are asked."""
+    return Page(host.plugins.hooks())
 
 
 @post("/plugins/{name:str}/enable", scope="admin", summary="Enable a plugin", tags=["Plugins"], status_code=200)
@@ -70,4 +76,4 @@ def status_of(host: Host, name: str) -> PluginStatus:
     raise PluginNotFound(f"this csmsd has no plugin {name}")
 
 
-ROUTES = [list_plugins, enable_plugin, disable_plugin, reload_plugin]
+ROUTES = [list_plugins, list_hooks, enable_plugin, disable_plugin, reload_plugin]

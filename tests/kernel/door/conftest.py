@@ -16,11 +16,12 @@ from csmsd._kernel.authentication import Authenticator
 from csmsd._kernel.credentials import CredentialBook
 from csmsd._kernel.door import Household, KernelDoor
 from csmsd._kernel.hashing import Hashing
-from csmsd._kernel.hooks import HookSet, Terms
+from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.pool import Pool
 from csmsd._kernel.registry import Registry
 from csmsd._kernel.stationbook import StationBook
 from csmsd._kernel.stationstates import StationStates
+from csmsd._kernel.steps import Terms
 from csmsd._kernel.storage.database import Database, open_store
 from csmsd._kernel.throttle import Throttle
 from csmsd._kernel.timers import Wheel

@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from csmsd import hookspecs
-from csmsd._kernel.hooks import Terms
+from csmsd._kernel.steps import Terms
 from csmsd._kernel.transport.link import Admission
 from csmsd.config import Access, Limits
 from csmsd.hookspecs import ConnectRequest, Verdict

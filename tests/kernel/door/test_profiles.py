@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from csmsd import hookspecs
-from csmsd._kernel.hooks import Terms
+from csmsd._kernel.steps import Terms
 from csmsd.config import Access
 from csmsd.errors import InvalidStation
 from csmsd.hookspecs import ConnectRequest

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from csmsd import hookspecs
-from csmsd._kernel.hooks import Terms
+from csmsd._kernel.steps import Terms
 from csmsd._kernel.throttle import Throttle
 from csmsd.config import Limits
 from csmsd.hookspecs import Verdict
