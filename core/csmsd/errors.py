@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import trio
 
 
@@ -119,6 +121,9 @@ class OutcomeUnknown(StoreError):
 Bug = (Exception, SystemExit)
 
 
+Group = BaseExceptionGroup[BaseException]
+
+
 def is_bug(error: BaseException) -> bool:
     """Is it the fault of whoever threw it? Not so a cancellation, Ctrl-C and the end of a coroutine, also in groups.
 
@@ -126,7 +131,7 @@ def is_bug(error: BaseException) -> bool:
     instance, or asyncio's CancelledError.
     """
     if isinstance(error, BaseExceptionGroup):
-        return all(is_bug(each) for each in error.exceptions)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return all(is_bug(each) for each in cast("Group", error).exceptions)
     return not isinstance(error, (trio.Cancelled, GeneratorExit)) and type(error) is not KeyboardInterrupt
 
 
@@ -135,10 +140,16 @@ def fault_in(error: BaseException) -> BaseException:
     if is_bug(error):
         return error
     if isinstance(error, BaseExceptionGroup):
-        _, others = error.split(is_bug)
+        _, others = cast("Group", error).split(is_bug)
         if others is not None:
             raise others from None
     raise error
+
+
+def only_one_in(error: BaseException) -> BaseException:
+    """What is in a group of one, and so on; an error that is no such group as it is."""
+    inside = list(cast("Group", error).exceptions) if isinstance(error, BaseExceptionGroup) else []
+    return only_one_in(inside[0]) if len(inside) == 1 else cast("BaseException", error)
 
 
 def in_words(error: BaseException) -> str:

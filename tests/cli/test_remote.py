@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -253,7 +254,6 @@ def test_plugins_are_listed_disabled_and_enabled(remote: Cli) -> None:
     listed = said(remote("plugins"))
     states = [line.split()[:2] for line in listed.splitlines()[1:]]
     assert [state for state in states if state[0] in ("core", "web")] == [["core", "enabled"], ["web", "enabled"]]
-    assert "boot_notification" in said(remote("plugins", "--hooks"))
     assert said(remote("plugins", "disable", "trigger")) == "trigger is disabled\n"
     assert {one["name"]: one["state"] for one in as_json(remote("plugins", "--json"))}["trigger"] == "disabled"
     assert said(remote("plugins", "enable", "trigger")) == "trigger is enabled\n"
@@ -306,3 +306,83 @@ def test_the_items_of_several_pages_are_one_list(server: Server, remote: Cli) ->
         with pytest.raises(ApiError) as caught:
             client.get("/tags/T1")
     assert caught.value.status == 404
+
+
+# -- living plugins ------------------------------------------------------------------------------------------------
+
+
+def test_hooks_are_listed_in_the_order_asked(remote: Cli) -> None:
+    lines = said(remote("plugins", "--hooks")).splitlines()
+    assert lines[0].split() == ["hook", "asked", "plugin", "colour"]
+    row = next(line for line in lines if line.startswith("authenticate_station"))
+    assert row.split() == ["authenticate_station", "(kernel)", "1", "kernel", "plain,", "critical"]
+    assert not any(line.startswith("call_handled") for line in lines)
+    assert "call_handled (kernel)" in said(remote("plugins", "--hooks", "--unused"))
+    hooks = {hook["name"]: hook for hook in as_json(remote("plugins", "--hooks", "--json"))}
+    assert hooks["boot_notification"]["colour"] == "either"
+    assert hooks["boot_notification"]["owner"] == "core"
+    assert hooks["boot_notification"]["asked"][-1]["plugin"] == "core"
+    assert hooks["call_handled"]["asked"] == []
+
+
+def test_a_plugin_is_reloaded_with_its_dependants(remote: Cli, server: Server, charger: Chargers) -> None:
+    said(remote("station", "add", "RELOAD-1", "--no-password"))
+    one = charger(f"{server.ocpp_url}/RELOAD-1")
+    assert said(remote("plugins", "reload", "trigger")) == "new code runs of trigger\n"
+    answer = as_json(remote("plugins", "reload", "core", "--json"))
+    assert answer["reloaded"][0] == "core"
+    assert {"firmware", "trigger"} <= set(answer["reloaded"])
+    assert "web" not in answer["reloaded"]
+    states = {one["name"]: one["state"] for one in as_json(remote("plugins", "--json"))}
+    assert states["core"] == states["trigger"] == "enabled"
+    one.call("Heartbeat", {})
+    eventually(lambda: "Heartbeat" in said(remote("trace", "RELOAD-1")))
+    assert one.closed_with is None
+    said(remote("plugins", "disable", "trigger"))
+    assert said(remote("plugins", "reload", "trigger")) == "trigger is not enabled: its new code runs when it is\n"
+    said(remote("plugins", "enable", "trigger"))
+    assert "the web plugin cannot reload itself: restart csmsd" in complaint(remote("plugins", "reload", "web"), 1)
+    assert "this csmsd has no plugin nosuch" in complaint(remote("plugins", "reload", "nosuch"), 1)
+
+
+def test_a_trace_tells_who_decided(remote: Cli, server: Server, charger: Chargers) -> None:
+    said(remote("station", "add", "TRACE-1", "--no-password"))
+    one = charger(f"{server.ocpp_url}/TRACE-1")
+    one.call("BootNotification", {"chargePointVendor": "a", "chargePointModel": "b"})
+    one.call("Authorize", {"idTag": "T"})
+    one.call("Nonsense", {})
+    eventually(lambda: "Nonsense" in said(remote("trace", "TRACE-1")))
+    plain = said(remote("trace", "TRACE-1")).splitlines()
+    assert [line.split()[2] for line in plain] == ["BootNotification", "Authorize", "Nonsense"]
+    lines = said(remote("trace", "TRACE-1", "--explain", "--action", "Authorize")).splitlines()
+    assert "-> Authorize" in lines[0]
+    assert any(re.search(r"core +answered +\d+ µs +this is the answer", line) for line in lines)
+    explained = said(remote("trace", "TRACE-1", "--explain", "--last", "1")).splitlines()
+    assert "refused before any plugin was asked to answer it: NotImplemented" in explained[1]
+    frames = [msgspec.json.decode(line) for line in said(remote("trace", "TRACE-1", "--json")).splitlines()]
+    assert [frame["action"] for frame in frames] == ["BootNotification", "Authorize", "Nonsense"]
+    assert frames[0]["trace"][-1]["outcome"] == "answered"
+
+
+def test_a_trace_follows_what_comes(remote: Cli, server: Server, charger: Chargers, tmp_path: Path) -> None:
+    said(remote("station", "add", "TRACE-2", "--no-password"))
+    one = charger(f"{server.ocpp_url}/TRACE-2")
+    process = launch(tmp_path, "trace", "TRACE-2", "--explain", "--follow", **server.environ)
+    done = threading.Event()
+
+    def talk() -> None:
+        while not done.wait(0.1):
+            one.call("Heartbeat", {})
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        assert process.stdout is not None
+        lines = (next(process.stdout), next(process.stdout))
+    finally:
+        done.set()
+        talker.join()
+        process.kill()
+        process.communicate()
+    assert "-> Heartbeat {}" in lines[0]
+    assert "core             answered" in lines[1]

@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 from csmsd import Config
 from csmsd.cli.settings import load_settings
+from csmsd.hookspecs import FORMER_ATTRIBUTE
 from csmsd.testing import open_test_csms
 from csmsd_core.messages import Authorize, AuthorizeResponse, ResetResponse
 from tests.docs.pages import PAGES, ROOT, blocks
@@ -50,6 +51,20 @@ def test_the_program_that_embeds_csmsd_runs(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"ws://127\.0\.0\.1:\d+/ocpp/CP-1\n", done.stdout)
+
+
+def test_the_asyncio_program_in_the_manual_runs(tmp_path: Path) -> None:
+    program = blocks("docs/embedding.md", "python")[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+def test_a_vendor_keeps_a_former_hook_as_the_manual_says() -> None:
+    names = names_of("docs/compatibility.md", 0)
+    former = getattr(names["acme_euros_for"], FORMER_ATTRIBUTE)
+    assert former.now is names["acme_price_of"]
+    assert former.arguments("CP-1", 1500) == (1.5,)
+    assert former.answer(0.42) == 42
 
 
 async def test_a_program_restarts_a_station(autojump_clock: MockClock) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import CoroutineType
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, cast
 
 from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.steps import Step
@@ -28,11 +28,11 @@ def is_lazy(answer: object) -> TypeGuard[Iterator[Any]]:
     return isinstance(answer, Iterator)
 
 
-def _in_words(answer: object) -> str:
+def _in_words(answer: Any) -> str:
     """Its type, and of what is in it the first."""
-    if isinstance(answer, (list, tuple)) and answer:
-        return f"{type(answer).__name__} of {type(answer[0]).__name__}"  # pyright: ignore[reportUnknownArgumentType]
-    return type(answer).__name__
+    kind = type(answer).__name__
+    items = cast("Sequence[object]", answer) if isinstance(answer, (list, tuple)) else ()
+    return f"{kind} of {type(items[0]).__name__}" if items else kind
 
 
 class Judge:

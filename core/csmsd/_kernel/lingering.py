@@ -28,3 +28,4 @@ def naming_who_lingers(
         yield
     finally:
         timer.cancel()
+        timer.join()

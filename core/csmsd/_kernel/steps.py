@@ -121,12 +121,13 @@ def in_turn(
 def _adapted(call: Callable[..., Any], former: Spec, now: Spec, *, is_async: bool) -> Callable[..., Any]:
     """An implementation of the former shape, called as one of the hook that has taken its place."""
     assert former.former is not None
-    arguments, answer = former.former.arguments, former.former.answer
-    if arguments is None:
-        places = [now.parameters.index(name) for name in former.parameters]
+    answer = former.former.answer
 
-        def arguments(*args: Any) -> tuple[Any, ...]:
-            return tuple(args[place] for place in places)
+    def by_name(*args: Any) -> tuple[Any, ...]:
+        offered = dict(zip(now.parameters, args, strict=True))
+        return tuple(offered[name] for name in former.parameters)
+
+    arguments = former.former.arguments or by_name
 
     def plain(*args: Any) -> Any:
         given = call(*arguments(*args))

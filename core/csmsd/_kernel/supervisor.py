@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from csmsd.errors import PluginError, fault_in, in_words
+from csmsd.errors import PluginError, fault_in, in_words, only_one_in
 
 FIRST_PAUSE = 1.0  # seconds before the first restart; doubled by each further crash
 PATIENCE = 5.0  # seconds for a service to end when it is told to
@@ -65,16 +65,8 @@ class _Service:
                 await nursery.start(self.serve)
                 started()
         except BaseException as error:  # bugs may come with a cancellation of our own
-            return _unwrapped(fault_in(error))
+            return only_one_in(fault_in(error))
         return None
-
-
-def _unwrapped(error: BaseException) -> BaseException:
-    """Without the wrapping of our nursery."""
-    if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        only: BaseException = error.exceptions[0]
-        return only
-    return error
 
 
 class Supervisor:
