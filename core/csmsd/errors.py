@@ -148,8 +148,10 @@ def fault_in(error: BaseException) -> BaseException:
 
 def only_one_in(error: BaseException) -> BaseException:
     """What is in a group of one, and so on; an error that is no such group as it is."""
-    inside = list(cast("Group", error).exceptions) if isinstance(error, BaseExceptionGroup) else []
-    return only_one_in(inside[0]) if len(inside) == 1 else cast("BaseException", error)
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("Group", error)
+    return only_one_in(group.exceptions[0]) if len(group.exceptions) == 1 else group
 
 
 def in_words(error: BaseException) -> str:

@@ -175,7 +175,6 @@ def test_the_matrix_is_as_large_as_it_should_be(quiet_day: list[tuple[str, str]]
 
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("colour", ["plain", "async"])
-@pytest.mark.req("EXT-99")
 def test_nobody_else_notices(
     hook: str, colour: str, quiet_day: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
