@@ -48,6 +48,12 @@ class Job:
         """True once `done` has been called."""
         return self._done is None
 
+    async def run(self) -> Any:
+        """What its task does; TooSlowError if it was cancelled before."""
+        if self.is_cancelled:
+            raise trio.TooSlowError
+        return await self.function(*self.args)
+
     def cancel(self) -> None:
         """End it with a TooSlowError, even before it runs; no effect once it is done. `done` is not called in here."""
         if self._done is not None:
@@ -192,9 +198,7 @@ class Pool:
         error: BaseException | None = None
         job.scope = scope
         try:
-            if job.is_cancelled:
-                raise trio.TooSlowError
-            value = await job.function(*job.args)
+            value = await job.run()
         except BaseException as raised:  # a job's own nursery may mix its bugs with our cancellation
             error = fault_in(raised)
         finally:
