@@ -81,7 +81,7 @@ def read_delivery(content: bytes) -> Iterator[Delivered]:
     rows = csv.reader(StringIO(text, newline=""), strict=True)
     lines: dict[str, int] = {}
     try:
-        columns = _columns([name.strip() for name in next(rows, [])])
+        columns = _columns([name.strip() for name in next(rows, list[str]())])
         for cells in rows:
             if not any(cell.strip() for cell in cells):
                 continue
