@@ -24,7 +24,9 @@ _REASONS = {
     "pending": "it answers as soon as that is stored, or decided",
     "refused": "it refused the CALL",
     "answered": "this is the answer",
+    "absorbed": "it is confirmed with nothing",
 }
+_DECIDED = ("answered", "refused", "absorbed")
 _ON_THE_WAY = {
     "passed over": "it left it to the next",
     "failed": "it failed",
@@ -111,7 +113,7 @@ def explained(frame: Frame, plugins: Sequence[str]) -> Iterator[str]:
         yield _step_in_words(step)
     answering = [step for step in steps if not step.is_on_the_way]
     last = steps[-1] if steps[-1].outcome == "refused" else answering[-1] if answering else None
-    if last is None or last.outcome not in {"answered", "refused"}:
+    if last is None or last.outcome not in _DECIDED:
         yield f"nobody answered: {frame.error or 'the connection ended first'}"
         return
     rest = [plugin for plugin in plugins if plugin not in {step.plugin for step in answering}]
