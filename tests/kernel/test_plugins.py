@@ -326,3 +326,22 @@ async def test_two_csmsd_in_one_process_share_nothing(autojump_clock: MockClock)
         assert await one.ask() is None
         assert await two.ask() == "acme"
         assert two.acme.story == ["serve"]
+
+
+async def test_a_fact_that_is_refused_with_anything_counts_as_refused(autojump_clock: MockClock) -> None:
+    """The courier counts what it can catch: whatever else was thrown would only have it start again, for ever."""
+
+    class Below(BaseException):
+        pass
+
+    class Odd(Acme):
+        """Raises what is no Exception."""
+
+        @hookimpl
+        async def ponged(self) -> None:
+            raise Below("broken")
+
+    async with open_house(Base, Odd) as house:
+        with pytest.raises(RuntimeError, match="Below: broken"):
+            await house.couriers[0].deliveries["ponged"]("CP-1", NoConfig(), 1)
+        assert house.plugins.status()[1].last_failure == "ponged: Below: broken"
