@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import subprocess
 from functools import cache
@@ -39,6 +40,7 @@ def install_packages() -> Path:
     PLACE.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", lock.name):
         shutil.copy(PEERS / name, PLACE)
+    shutil.copytree(PEERS / "voltlog-io", PLACE / "voltlog-io", dirs_exist_ok=True)
     npm = _home() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = [str(node_program()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     try:
@@ -47,3 +49,9 @@ def install_packages() -> Path:
         shutil.rmtree(packages, ignore_errors=True)
         raise PeerMissingError(f"the peers on Node.js cannot be installed: {' '.join(command)} in {PLACE}") from error
     return packages
+
+
+def installed_versions() -> dict[str, str]:
+    """Of the peers' packages, as the lock file has them."""
+    lock = json.loads((PEERS / "package-lock.json").read_bytes())
+    return {name: lock["packages"][f"node_modules/{name}"]["version"] for name in ("ocpp-rpc", "ocpp-ws-io", "ws")}

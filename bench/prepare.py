@@ -13,7 +13,7 @@ from csmsd.config import Config, Listen
 from csmsd.host import Host
 from csmsd_core import Tag, core_of
 
-PASSWORD = "7f3c9a1e5b8d2046c1f7a3e9d5b08264"  # also in ocppgen.c; 16 octets, so it need not be hashed slowly
+PASSWORD = "7f3c9a1e5b8d2046c1f7a3e9d5b08264"  # also in native/messages.c; 16 octets, so it need not be hashed slowly
 
 
 def prepare_database(folder: Path, stations: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -42,7 +43,7 @@ def running(server: Server, place: Place, core: int | None, node_packages: Path 
             stderr=printed,
         )
         try:
-            while not _lets_in(place.port):
+            while not _lets_in(place):
                 if process.poll() is not None or time.perf_counter() - begin > 60:
                     printed.seek(0)
                     text = printed.read().decode(errors="replace")[-2000:]
@@ -57,19 +58,31 @@ def running(server: Server, place: Place, core: int | None, node_packages: Path 
                 process.wait()
 
 
-def _lets_in(port: int) -> bool:
-    """Try to connect as the first station, and leave again."""
+def _lets_in(place: Place) -> bool:
+    """Try to connect as the first station, and leave again. A raw echo tells us our own words."""
     head = (
-        f"GET /ocpp/CP00000 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        f"GET /ocpp/CP00000 HTTP/1.1\r\nHost: 127.0.0.1:{place.port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
         f"Sec-WebSocket-Protocol: ocpp1.6\r\nAuthorization: Basic {_CREDENTIALS}\r\n\r\n"
     )
     try:
-        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        with _connected(place) as connection:
             connection.sendall(head.encode())
-            if connection.recv(12) == b"HTTP/1.1 101":
+            if connection.recv(12) in {b"HTTP/1.1 101", head[:12].encode()}:
                 return True
     except OSError:
         pass
     time.sleep(0.005)
     return False
+
+
+def _connected(place: Place) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", place.port), 10)
+    if place.certificate is None:
+        return connection
+    try:
+        context = ssl.create_default_context(cafile=place.certificate.chain)
+        return context.wrap_socket(connection, server_hostname="localhost")
+    except OSError:
+        connection.close()
+        raise
