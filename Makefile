@@ -2,7 +2,7 @@
 #
 #   make run [ARGS="--open"]          csmsd on an SQLite file in ./data
 #   make test [TESTS="tests/ocpp"]    the tests; JOBS=2 in two processes, quicker, but real time is scarcer then
-#   make bench [ARGS="--rounds 1"]    csmsd beside its peers, see bench/README.md
+#   make bench [ARGS=--quick]         csmsd beside its peers, see bench/README.md
 #   make check                        format, lint, types, import contracts, generated files
 
 .DEFAULT_GOAL := help

@@ -66,7 +66,9 @@ class Experiment:
     def options(self, plan: Plan) -> tuple[str, ...]:
         """For the generator."""
         common = ("-c", str(self.stations), "-k", str(_IN_FLIGHT), *(("-T",) if self.is_tls else ()))
-        duration = ("-w", str(plan.warming), "-d", str(plan.seconds))
+        a_turn = self.stations / 5_000  # seconds that the slower ones need to answer each of them once, about
+        longer = a_turn if self.kind == "load" and self.stations > 1_000 else 0
+        duration = ("-w", str(plan.warming + longer), "-d", str(plan.seconds + longer))
         match self.kind:
             case "load":
                 return (*common, *_HASTE, "-x", self.workload, *duration)

@@ -43,11 +43,12 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 def _circumstances(result: Result) -> str:
     machine, plan = result.machine, result.plan
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    rounds = "round" if plan.rounds == 1 else "rounds"
     quick = "; a quick look, only what the aims need" if plan.is_quick else ""
     return (
         f"{result.measured_at}; {machine.cores} x {machine.processor}; {machine.system}; load {machine.load:.1f}\n"
         f"Python {machine.python}, SQLite {machine.sqlite}, {machine.openssl}; {versions}\n"
-        f"{plan.rounds} rounds of {plan.seconds:g} s after {plan.warming:g} s of warming up{quick}"
+        f"{plan.rounds} {rounds} of {plan.seconds:g} s after {plan.warming:g} s of warming up{quick}"
     )
 
 
