@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -36,43 +37,56 @@ def compare(folder: Path, *options: str) -> tuple[Result, str]:
     return result, done.stdout
 
 
+# Experiments, and the pictures that they make.
+LOADS = (("floors", "heartbeat", "protocol", "durable", "start", "mix"), {"rates.svg"})
+OTHERS = (
+    ("protocol-tls", "protocol-20", "steady", "steady-durable"),
+    {"rates.svg", "crowds.svg", *("latency.svg", "latency-durable.svg")},
+)
+COMERS = (("storm", "storm-tls", "memory", "memory-tls"), {"storm.svg", "memory.svg"})
+
+
 @needs_compiler
 @needs_openssl
 @pytest.mark.timeout(180)
-def test_every_experiment_once(tmp_path: Path) -> None:
-    result, told = compare(tmp_path, "--server", "csmsd protocol only")
+@pytest.mark.parametrize(("chosen", "pictures"), [LOADS, OTHERS, COMERS], ids=["loads", "others", "comers"])
+def test_every_experiment_once(chosen: Sequence[str], pictures: set[str], tmp_path: Path) -> None:
+    only = [option for name in chosen for option in ("--only", name)]
+    result, told = compare(tmp_path, "--server", "csmsd protocol only", *only)
     assert not result.left_out
     measured = {sample.what for sample in result.samples}
-    assert measured == {*names(result.plan), "disk", "echo"}
-    for experiment in names(result.plan):
-        assert f"{experiment}: " in told
+    assert measured == ({*chosen, "disk", "echo"} - {"floors"} if "floors" in chosen else set(chosen))
+    assert all(f"\n{name}: " in told or name == "floors" for name in chosen)
     assert "not measured" in told  # aims that need others
-    assert {path.name for path in tmp_path.glob("*.svg")} == {
-        *("rates.svg", "storm.svg", "memory.svg", "latency.svg", "latency-durable.svg", "crowds.svg")
-    }
+    assert {path.name for path in tmp_path.glob("*.svg")} == pictures
     for path in tmp_path.glob("*.svg"):
         ElementTree.fromstring(path.read_text())  # our own
 
 
+def test_those_were_all_experiments() -> None:
+    assert {*LOADS[0], *OTHERS[0], *COMERS[0]} == {"floors", *names(Plan(crowds=(20,)))}
+
+
 @needs_compiler
 @pytest.mark.timeout(180)
-def test_every_server_that_needs_no_node_once(tmp_path: Path) -> None:
-    here = [name for name, server in SERVERS.items() if server.needs != "node"]
+@pytest.mark.parametrize("is_ours", [True, False], ids=["csmsd", "peers"])
+def test_every_server_that_needs_no_node_once(tmp_path: Path, *, is_ours: bool) -> None:
+    here = [name for name, server in SERVERS.items() if server.needs != "node" and server.is_csmsd == is_ours]
     chosen = [option for name in here for option in ("--server", name)]
     result, told = compare(tmp_path, *chosen, "--only", "protocol", "--only", "start-up")
     assert not result.left_out
     assert [sample.server for sample in result.samples if sample.what == "protocol"] == here
-    assert [sample.server for sample in result.samples if sample.what == "start-up"] == ["csmsd"]
+    assert [sample.server for sample in result.samples if sample.what == "start-up"] == ["csmsd"] * is_ours
     assert all(sample.start_up > 0 for sample in result.samples)
-    assert "times as many as" in told
-    assert "csmsd, empty database" in told
+    assert ("csmsd, empty database" in told) == is_ours
 
 
 @needs_compiler
 @needs_openssl
 @pytest.mark.timeout(180)
 def test_csmsd_as_it_comes_takes_a_storm_over_tls(tmp_path: Path) -> None:
-    result, _ = compare(tmp_path, "--server", "csmsd", "--server", "ocpp", "--only", "storm-tls", "--only", "mix")
+    result, told = compare(tmp_path, "--server", "csmsd", "--server", "ocpp", "--only", "storm-tls", "--only", "mix")
+    assert "times as many as" in told
     assert [(sample.server, sample.what) for sample in result.samples] == [
         ("csmsd", "mix"),
         ("ocpp", "mix"),
