@@ -338,7 +338,7 @@ async def test_a_fact_that_is_refused_with_anything_counts_as_refused(autojump_c
         """Raises what is no Exception."""
 
         @hookimpl
-        async def ponged(self) -> None:
+        async def ponged(self, station_id: str) -> None:
             raise Below("broken")
 
     async with open_house(Base, Odd) as house:
