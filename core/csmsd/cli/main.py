@@ -29,6 +29,7 @@ _OWN = {
     "attempts": "csmsd.cli.attempts:attempts",
     "audit": "csmsd.cli.audit:audit",
 }
+_ALSO = {"plugin": "plugins"}  # `csmsd plugin new acme` reads better
 _SECTIONS = (
     ("The server", ("run", "check", "config", "db", "plugins", "audit")),
     ("Stations", ("station", "call", "tail", "trace", "attempts")),
@@ -47,6 +48,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A plugin cannot replace a command of csmsd."""
+        cmd_name = _ALSO.get(cmd_name, cmd_name)
         if cmd_name in _OWN:
             return _own_command(cmd_name)
         return self._plugin_commands(ctx).get(cmd_name)

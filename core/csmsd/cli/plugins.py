@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import click
 import msgspec
@@ -71,17 +72,45 @@ Columns = list[tuple[str, Callable[[PluginLine], object]]]
 @click.pass_context
 @takes_server
 def plugins(context: click.Context, client: ApiClient, output: Output, hooks: bool, unused: bool) -> None:
-    """Plugins: list, enable, disable, reload; hooks and who is asked.
+    """Plugins: list, enable, disable, reload, or begin a new one; hooks and who is asked.
 
-    Lists those of the running server, and those that are installed beside them. With --hooks it lists the hooks: the
-    plugins in the order in which the server asks them. A plain implementation answers at once, an async one in a task
-    of its own; docs/hooks.md says what that means.
+    Alone it lists them. `csmsd plugin` is the same command. With --hooks it lists the hooks: the plugins in the order in
+    which the server asks them. A plain implementation answers at once, an async one in a task of its own; docs/hooks.md
+    says what that means.
     """
     if context.invoked_subcommand is not None:
         return
     if hooks:
         _show_hooks(client, output, all_of_them=unused)
-        return
+    else:
+        _list(context, client, output)
+
+
+@plugins.command("list")
+@click.pass_context
+@takes_server
+def list_plugins(context: click.Context, client: ApiClient, output: Output) -> None:
+    """List the plugins of the running server, and those that are installed beside them."""
+    _list(context, client, output)
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), metavar="PATH", help="Where. [./csmsd-NAME]")
+def new(name: str, folder: Path | None) -> None:
+    """Begin the plugin NAME: a whole project that works and passes its own tests.
+
+    It has a typed configuration, a hook, a table with its migration, a command, a route of the management API, tests.
+    """
+    from csmsd.cli.main import own_commands
+    from csmsd.cli.scaffold import new_project
+
+    root = new_project(name, folder, tuple(command.name or "" for command in own_commands()))
+    click.echo(f"{root} is ready:\n\n  cd {root}\n  pip install -e '.[dev]'\n  pytest")
+    click.echo(f"  csmsd run --plugins core,web,{name}")
+
+
+def _list(context: click.Context, client: ApiClient, output: Output) -> None:
     try:
         running = list(client.items("/plugins"))
     except ServerUnreachable as error:

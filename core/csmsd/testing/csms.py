@@ -6,19 +6,25 @@ import base64
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import trio
 
 from csmsd._kernel.house import House, Mode, open_house
 from csmsd.config import Access, Config, Listen
 from csmsd.env import Env
 from csmsd.hookspecs import ConnectRequest
 from csmsd.host import Host
+from csmsd.journal import Exchange, ExchangeFilter
 from csmsd.plugin import Plugin
 from csmsd.station import StationRecord
 from csmsd.testing.station import StationLink, TestStation
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class TestCsms:
@@ -68,11 +74,73 @@ class TestCsms:
             station.attach(self._house.door.enter(request, admission, StationLink(station)))
         return admission.status
 
+    async def ask(self, method: str, path: str, body: object = None, *, scope: str = "admin") -> httpx.Response:
+        """Ask the management API, in process: a path below `/api/v1`, and what is sent as JSON.
+
+        `scope` is that of the token: read, operate or admin. LookupError if this csmsd has no plugin web.
+        """
+        import httpx
+
+        web: Any = self.host.plugins.get("web")
+        if web is None:
+            raise LookupError('the management API is the plugin web: add "web" to this csmsd\'s plugins')
+        _, token = await web.tokens.mint(f"test {scope}", scope, actor="test")
+        transport = httpx.ASGITransport(web.app, raise_app_exceptions=False)
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {"authorization": f"Bearer {token}"} | ({} if body is None else {"content-type": "application/json"})
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
+            return await client.request(method, f"/api/v1{path}", content=content)
+
+
+class Fleet:
+    """Connects many stations: `await fleet(100)`."""
+
+    def __init__(self, csms: TestCsms) -> None:
+        self._csms = csms
+        self._count = 0
+
+    async def __call__(self, count: int, *, prefix: str = "FLEET-", **record: Any) -> list[TestStation]:
+        """So many more stations, connected: FLEET-1, FLEET-2 … `record` holds fields of their StationRecords."""
+        numbers = range(self._count + 1, self._count + count + 1)
+        self._count += count
+        return [await self._csms.connect(f"{prefix}{number}", **record) for number in numbers]
+
+
+class TestJournal:
+    """What csmsd has recorded, in the order in which it happened."""
+
+    __test__ = False  # pytest: no test class
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def exchanges(
+        self, station_id: str | None = None, action: str | None = None, *, only_errors: bool = False, limit: int = 1000
+    ) -> list[Exchange]:
+        """The last exchanges with stations, oldest first; each with the trace of who was asked."""
+        wanted = ExchangeFilter(station_id=station_id, action=action, only_errors=only_errors, limit=limit)
+        return list(reversed(await self._host.journal.exchanges(wanted)))
+
+    async def last(self, station_id: str | None = None, action: str | None = None) -> Exchange:
+        """The last of them; LookupError if there is none."""
+        found = await self.exchanges(station_id, action, limit=1)
+        if not found:
+            raise LookupError(f"no exchange of {station_id or 'any station'} is recorded, action {action or 'any'}")
+        return found[-1]
+
 
 def _quote(station_id: str) -> str:
     from urllib.parse import quote
 
     return quote(station_id, safe="")
+
+
+_EPOCH = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def virtual_env() -> Env:
+    """A wall clock that goes with trio's: it began at noon of 2026-01-01."""
+    return Env(now=lambda: _EPOCH + timedelta(seconds=trio.current_time()))
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,16 @@ def upgrade(engine: sa.Engine, lineages: Lineages) -> list[LineageStatus]:
             if not status.is_current:
                 _run(connection, script, status)
     return before
+
+
+def upgrade_step_by_step(engine: sa.Engine, name: str, migrations: Migrations) -> Iterator[str]:
+    """For tests: bring one lineage up to date, one revision after the other; pauses at each, with its id."""
+    script = _script_of(name, migrations)
+    for revision in reversed(list(script.iterate_revisions("heads", "base"))):
+        with _one_at_a_time, _exclusively(engine) as connection:
+            reached = _context(connection, name).get_current_revision()
+            _run(connection, script, LineageStatus(name, reached, revision.revision, (revision.revision,)))
+        yield revision.revision
 
 
 def status(engine: sa.Engine, lineages: Lineages) -> list[LineageStatus]:
