@@ -228,7 +228,7 @@ def command_failed(station: Station, command: AnyCommand, request: msgspec.Struc
     """A command got a CALLERROR, no answer in time, or lost its connection; or it was prepared and then not sent.
 
     `error` is CallFailed, InvalidResponse, CallTimeout, StationUnavailable, or NeverSent for the last. After a
-    CallTimeout `command_handled` may still follow. A failure is logged.
+    CallTimeout `command_handled` may still follow. Returns nothing. A failure is logged. Called once for each command.
     """
 
 
@@ -236,15 +236,22 @@ def command_failed(station: Station, command: AnyCommand, request: msgspec.Struc
 async def call_handled(station: Station, exchange: Exchange) -> None:
     """A CALL of a station has been answered, with a result or an error.
 
-    For observers; the answer has left. Failures and slowness delay nobody; under load exchanges may be skipped.
+    For observers; the answer has left. Returns nothing. Failures and slowness delay nobody; under load exchanges may be
+    skipped. Called once for each exchange.
     """
 
 
 @hookspec()
 async def frame_rejected(station: Station, raw: bytes, reason: str) -> None:
-    """A message was not an OCPP-J frame, or an answer nobody waits for; the connection goes on (RPC-35)."""
+    """A message was not an OCPP-J frame, or an answer nobody waits for; the connection goes on (RPC-35).
+
+    Returns nothing. Failures and slowness delay nobody. Called once for each message; under load some may be skipped.
+    """
 
 
 @hookspec()
 async def plugin_failed(failure: PluginFailure) -> None:
-    """An implementation of another plugin failed. Never re-entered: failures in here are only logged."""
+    """An implementation of a plugin failed.
+
+    Returns nothing. Never re-entered: failures in here are only logged. Called once for each failure.
+    """

@@ -7,7 +7,7 @@ without it there are the plugins of `--csmsd-plugin` with what they require, or 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from trio.testing import MockClock
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def clock() -> MockClock:
-    """trio's clock of this test: time passes only when everybody waits. csmsd's wall clock goes with it."""
+    """Trio's clock of this test: time passes only when everybody waits. csmsd's wall clock goes with it."""
     return MockClock(autojump_threshold=0)
 
 
 @pytest.fixture
 def csmsd_plugins(request: pytest.FixtureRequest) -> list[str | type[Plugin[Any]]]:
     """Which plugins take part if the test's mark does not say; override it in a conftest.py."""
-    named: list[str] = request.config.getoption("--csmsd-plugin")
+    named = cast("list[str]", request.config.getoption("--csmsd-plugin"))
     if not named:
         return ["core"]
     from csmsd.testing.contract.subject import find_plugin, subject_of
@@ -60,7 +60,7 @@ async def station(csms: TestCsms) -> TestStation:
 
 @pytest.fixture
 async def fleet(csms: TestCsms) -> Fleet:
-    """Connects so many stations as a test wants: `await fleet(100)`."""
+    """As many stations as a test wants; see Fleet."""
     from csmsd.testing.csms import Fleet
 
     return Fleet(csms)

@@ -5,9 +5,9 @@ pytest reads this module in every project of an environment that has csmsd, so n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """The checks come before the other tests, so that -k and -m choose among them, too."""
-    named: list[str] = config.getoption("--csmsd-plugin")
+    named = cast("list[str]", config.getoption("--csmsd-plugin"))
     if named:
         items[:0] = [item for name in named for item in _checks_of(session, config, name)]
 
@@ -66,20 +66,22 @@ def _checks_of(session: pytest.Session, config: pytest.Config, name_or_path: str
     from csmsd.testing.contract import CHECKS
     from csmsd.testing.contract.subject import find_plugin, subject_of
 
+    postgres = cast("str", config.getoption("--csmsd-postgres"))
     try:
         plugin = find_plugin(name_or_path)
-        subject = subject_of(plugin, config=_table_of(config, plugin.name), postgres=config.getoption("--csmsd-postgres"))
+        subject = subject_of(plugin, config=_table_of(config, plugin.name), postgres=postgres)
     except PluginError as error:
         raise pytest.UsageError(f"--csmsd-plugin {name_or_path}: {error}") from error
+    make = cast("Callable[..., pytest.Item]", getattr(CheckItem, "from_parent"))  # noqa: B009 -- pytest's has no types
     for check in CHECKS:
-        yield CheckItem.from_parent(session, name=f"{subject.name}::{check}", subject=subject, check=check)
+        yield make(session, name=f"{subject.name}::{check}", subject=subject, check=check)
 
 
 def _table_of(config: pytest.Config, plugin: str) -> dict[str, Any]:
     import tomllib
     from pathlib import Path
 
-    file: str = config.getoption("--csmsd-config")
+    file = cast("str", config.getoption("--csmsd-config"))
     if not file:
         return {}
     try:
@@ -98,7 +100,7 @@ class CheckItem(pytest.Item):
     """One check of one plugin, as a test."""
 
     def __init__(self, *, subject: Subject, check: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # pyright: ignore[reportUnknownMemberType]  # pytest's is without types
         self.subject, self.check = subject, check
         self.obj = self.runtest  # pytest-trio looks at every item's function
 

@@ -54,9 +54,17 @@ def firmware_status_notification(
 
 @hookspec()
 async def firmware_status_changed(station_id: str, fact: JobChanged, fact_id: int) -> None:
-    """A firmware update got further, ended, or nobody knows of one that was reported; see above for the rest."""
+    """A firmware update got further, ended, or nobody knows of one that was reported.
+
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
+    where the operator sees it. May come twice with the same `fact_id`.
+    """
 
 
 @hookspec()
 async def diagnostics_status_changed(station_id: str, fact: JobChanged, fact_id: int) -> None:
-    """An upload of diagnostics got further, ended, or nobody asked for it; see above for the rest."""
+    """An upload of diagnostics got further, ended, or nobody asked for it.
+
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
+    where the operator sees it. May come twice with the same `fact_id`.
+    """

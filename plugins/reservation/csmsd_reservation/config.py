@@ -12,8 +12,9 @@ from msgspec import Meta
 class ReservationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Times in seconds."""
 
-    # A StartTransaction with a reservationId may seem to precede the reservation by this much: clocks differ.
-    clock_tolerance: Annotated[float, Meta(ge=0)] = 5.0
+    clock_tolerance: Annotated[
+        float, Meta(ge=0), "A StartTransaction may seem to precede its reservation by this much: clocks differ."
+    ] = 5.0
 
     @property
     def tolerance(self) -> timedelta:

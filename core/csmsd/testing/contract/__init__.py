@@ -15,8 +15,9 @@ import msgspec
 
 from csmsd.errors import CsmsdError
 from csmsd.plugin import Plugin
-from csmsd.testing.contract import declared, running, stored
+from csmsd.testing.contract import declared, running, stored, told_twice
 from csmsd.testing.contract.subject import Subject, subject_of
+from csmsd.testing.contract.world import reason_of
 
 Check = Callable[[Subject], Iterator[str]]
 
@@ -29,7 +30,7 @@ CHECKS: Mapping[str, Check] = {
     "starts_and_stops": running.check_start_stop_start,
     "leaks": running.check_leaks,
     "cancellation": running.check_cancellation,
-    "redelivery": running.check_redelivery,
+    "redelivery": told_twice.check_redelivery,
     "blocking": running.check_blocking,
 }
 """Every check by its name, in the order in which they make sense."""
@@ -51,15 +52,13 @@ def check_plugin(
     """Everything that is wrong with a plugin; () if csmsd can live with it.
 
     `config` is its table of the configuration, if it cannot do without. `postgres` is the URL of a PostgreSQL server
-    on which databases may be made: then its migrations are tried there, too. Called from a plain function: it runs trio.
+    on which databases may be made: then its migrations are tried there, too. Not for async tests: it runs trio itself.
     """
     subject = subject_of(plugin, config=config, postgres=postgres)
     return tuple(finding for name in CHECKS for finding in run_check(name, subject))
 
 
-def assert_plugin_ok(
-    plugin: type[Plugin[Any]], *, config: Mapping[str, Any] | None = None, postgres: str = ""
-) -> None:
+def assert_plugin_ok(plugin: type[Plugin[Any]], *, config: Mapping[str, Any] | None = None, postgres: str = "") -> None:
     """AssertionError with a line for each finding of `check_plugin`."""
     findings = check_plugin(plugin, config=config, postgres=postgres)
     if findings:
@@ -73,10 +72,3 @@ def run_check(name: str, subject: Subject) -> tuple[Finding, ...]:
     except (CsmsdError, ExceptionGroup) as error:
         sentences = [f"{subject.name}: {name} cannot be checked: {reason_of(error)}"]
     return tuple(Finding(name, sentence) for sentence in dict.fromkeys(sentences))
-
-
-def reason_of(error: BaseException) -> str:
-    """What went wrong, without the groups that nurseries put around it."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return str(error) if isinstance(error, CsmsdError) else f"{type(error).__name__}: {error}"

@@ -58,7 +58,10 @@ async def live_a_day(csms: TestCsms, station_id: str = STATION) -> None:
             for is_full in (False, True):
                 await _say(station, name, _json_of(action.request, is_full))
     for command in list(csms.host.commands.known.values()):
-        for behaviour in (_answer_to(command), CallError("", "GenericError", "it does not want to", msgspec.Raw(b"{}"))):
+        for behaviour in (
+            _answer_to(command),
+            CallError("", "GenericError", "it does not want to", msgspec.Raw(b"{}")),
+        ):
             station.behaviour[command.name] = behaviour
             await _order(csms, station_id, command)
     await station.deliver(b"nonsense")
@@ -106,9 +109,10 @@ async def _order(csms: TestCsms, station_id: str, command: AnyCommand) -> None:
 def _answer_to(command: AnyCommand) -> Callable[[Call], msgspec.Struct | None]:
     def answer(_call: Call) -> msgspec.Struct | None:
         try:
-            return sample_of(command.response)
+            response: msgspec.Struct = sample_of(command.response)
         except ValueError:
             return None
+        return response
 
     return answer
 

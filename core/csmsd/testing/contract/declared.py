@@ -30,14 +30,14 @@ def check_declaration(subject: Subject) -> Iterator[str]:
     for module in plugin.specs:
         for hook in sorted(names_of_hooks((module,))):
             if len((inspect.getdoc(getattr(module, hook)) or "").split()) < _FEWEST_WORDS:
-                yield f"{name}: the hook {hook} has no manual: say when it is called, what to return, what a failure means"
+                yield f"{name}: the hook {hook} has no manual: say when it is called, and what a failure means"
     for command in plugin.cli:
         if not (command.help or "").strip():
             yield f"{name}: the command {command.name} has no help text: give its function a docstring"
 
 
 def check_configuration(subject: Subject) -> Iterator[str]:
-    """Every key has a help text, nothing unknown is taken, and a start without a table works or says what is missing."""
+    """Every key has a help text, nothing unknown is taken, and it starts without a table."""
     name, wanted = subject.name, subject.plugin.config_type
     yield from _about(name, f"plugin.{name}", wanted)
     try:

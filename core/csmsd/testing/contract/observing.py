@@ -15,14 +15,13 @@ import trio
 
 from csmsd._kernel.loader import AnyPlugin
 from csmsd.testing.contract.subject import implementations
-from csmsd.testing.contract.world import PATIENCE, end_everything
+from csmsd.testing.contract.world import PATIENCE, end_everything, lose_patience
 
 LONGEST_STEP = 0.1  # seconds without a checkpoint
 CALLS_KEPT = 3  # of each hook
 TRAPS_TRIED = 6  # the first checkpoints of a call
 REST = 5.0  # virtual seconds, after which a call that has not ended waits for something that will not come
 STUBBORN = 20  # so often a call is told that it is cancelled before it is given up
-_given_up: list[Any] = []  # what goes on although it was cancelled; kept, since nothing can end it
 
 
 @dataclass
@@ -108,32 +107,43 @@ class Trial:
 
     cancel_at: int  # 1: the first
     scope: trio.CancelScope
+    report: Callable[[str], None]  # called with what is wrong
     traps: int = 0
     deliveries: int = 0  # of Cancelled, to the call itself
-    verdict: str = ""  # what is wrong; "" = nothing
+    is_over: bool = False  # nothing more is to be learnt
+
+    def fail(self, verdict: str) -> None:
+        """Something is wrong."""
+        self.is_over = True
+        self.report(verdict)
+
+    def lose(self, verdict: str) -> None:
+        """Something is so wrong that the check cannot go on."""
+        self.fail(verdict)
+        end_everything()
 
 
-async def cancelled_at(trap: int, call: Callable[[], Coroutine[Any, Any, Any]]) -> Trial:
-    """Cancel a call at its n-th checkpoint, or where it has come to rest before, and see whether it ends as it should."""
+async def cancelled_at(trap: int, call: Callable[[], Coroutine[Any, Any, Any]], report: Callable[[str], None]) -> Trial:
+    """Cancel a call at its n-th checkpoint, or where it has come to rest before, and see whether it ends."""
+    trial = Trial(trap, trio.CancelScope(deadline=trio.current_time() + REST), report)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_lose_patience)
-        with trio.move_on_after(REST) as scope:
-            trial = Trial(trap, scope)
+        nursery.start_soon(_give_up, trial)
+        with trial.scope:
             try:
                 await _drive(call(), trial)
             except Exception as error:
                 if trial.deliveries:
-                    trial.verdict = f"turns being cancelled into {type(error).__name__}: {error}"
+                    trial.fail(f"turns being cancelled into {type(error).__name__}: {error}")
             else:
-                if trial.deliveries and not trial.verdict:
-                    trial.verdict = "goes on as if nothing were when it is cancelled"
+                if trial.deliveries:
+                    trial.fail("goes on as if nothing were when it is cancelled")
         nursery.cancel_scope.cancel()
     return trial
 
 
-async def _lose_patience() -> None:
-    await trio.sleep(REST + PATIENCE)
-    end_everything()
+async def _give_up(trial: Trial) -> None:
+    await lose_patience(REST + PATIENCE)
+    trial.lose("never ends when it is cancelled")
 
 
 @types.coroutine
@@ -148,10 +158,9 @@ def _drive(running: Coroutine[Any, Any, Any], trial: Trial) -> Generator[Any, An
         trial.traps += 1
         if trial.traps == trial.cancel_at:
             trial.scope.cancel()
-        if trial.deliveries >= STUBBORN:
-            trial.verdict = "goes on for ever when it is cancelled"
-            _given_up.append(running)
-            return None
+        if trial.deliveries == STUBBORN:
+            trial.lose("goes on for ever when it is cancelled")
         sent = yield trap
-        if isinstance(sent, outcome.Error) and isinstance(sent.error, trio.Cancelled):
+        is_told = isinstance(sent, outcome.Error) and isinstance(sent.error, trio.Cancelled)
+        if is_told and trial.scope.cancel_called:  # else a deadline of its own has passed
             trial.deliveries += 1

@@ -154,8 +154,8 @@ def _read_all(engine: sa.Engine, migrations: Migrations) -> None:
     """Every column is there."""
     with engine.connect() as connection:
         for table in migrations.metadata.sorted_tables:
-            names = [sa.column(column.name) for column in table.columns]
-            connection.execute(sa.select(*names).select_from(sa.table(table.name))).fetchall()
+            columns: list[sa.ColumnClause[Any]] = [sa.column(column.name) for column in table.columns]
+            connection.execute(sa.select(*columns).select_from(sa.table(table.name))).fetchall()
 
 
 def _failed(name: str, where: str, engine: sa.Engine, error: BaseException) -> str:

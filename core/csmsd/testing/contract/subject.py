@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pluggy
 
@@ -39,9 +39,7 @@ class Subject:
         return load_plugins([*self.company, self.plugin])
 
 
-def subject_of(
-    plugin: type[AnyPlugin], *, config: Mapping[str, Any] | None = None, postgres: str = ""
-) -> Subject:
+def subject_of(plugin: type[AnyPlugin], *, config: Mapping[str, Any] | None = None, postgres: str = "") -> Subject:
     """The plugin with its company; what is not installed is left out, and missed by the checks that need it."""
     name = getattr(plugin, "name", "")
     required = company = tuple(one for one in _required(plugin.requires, ()) if one != name)
@@ -128,4 +126,5 @@ def _class_of(found: object) -> type[AnyPlugin]:
     """A plugin's class, whatever else is wrong with it: that is what the checks are for."""
     if not (isinstance(found, type) and issubclass(found, Plugin)):
         raise PluginNotFound(f"{found!r} is no subclass of csmsd.Plugin: name the class itself")
-    return found
+    plugin: type[AnyPlugin] = cast("Any", found)
+    return plugin
