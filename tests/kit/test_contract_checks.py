@@ -156,7 +156,7 @@ def test_declared_tables_of_another_name_are_found(package: Path) -> None:
 
 
 def test_a_table_without_a_migration_is_found(package: Path) -> None:
-    [found] = findings("migrations", migrated(package, StoringPlugin, COUNT))
+    found, *_ = findings("migrations", migrated(package, StoringPlugin, COUNT))
     assert "on sqlite the migrations and the declared tables differ" in found.sentence
     assert "bad_seen" in found.sentence
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from csmsd.cli import main as command_line
+from csmsd.cli.main import csmsd
 from tests.architecture.conftest import ROOT, build, environment_with
 
 BIN = Path(sys.executable).parent
@@ -25,7 +25,7 @@ NAMES = ("acme", "q2", "a_rather_long_name_of_a_vendor")
 
 def new(*arguments: str) -> Result:
     """Type `csmsd plugin new …`."""
-    return CliRunner().invoke(command_line, ["plugin", "new", *arguments])
+    return CliRunner().invoke(csmsd, ["plugin", "new", *arguments])
 
 
 def run(folder: Path, *command: str) -> str:
@@ -33,6 +33,9 @@ def run(folder: Path, *command: str) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+pytestmark = pytest.mark.timeout(400)  # type checkers read everything that csmsd needs
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,9 @@ def test_it_is_well_formed(project: Path) -> None:
     run(project, str(BIN / "ruff"), "format", "--no-cache", "--check", ".")
 
 
-def test_its_types_hold(project: Path) -> None:
+def test_its_types_hold(tmp_path: Path) -> None:
+    project = tmp_path / "acme"
+    assert new("acme", "--dir", str(project)).exit_code == 0
     run(project, str(BIN / "mypy"), "--python-executable", sys.executable)
     run(project, str(BIN / "pyright"), "--pythonpath", sys.executable)
 
