@@ -175,7 +175,8 @@ async def station_connected(station: Station) -> None:
 async def station_disconnected(station: Station, reason: str) -> None:
     """The connection of a station is gone. It says nothing about its transactions (WS-34).
 
-    Returns nothing. Shielded for 5 s when csmsd stops. Called once for each connection.
+    Returns nothing. A failure or slowness delays nobody; shielded for 5 s when csmsd stops. Called once for each
+    connection.
     """
 
 
