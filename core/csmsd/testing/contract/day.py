@@ -11,6 +11,7 @@ import trio
 from csmsd.action import AnyAction
 from csmsd.command import AnyCommand
 from csmsd.errors import CsmsdError
+from csmsd.hookspecs import command_warnings
 from csmsd.ocpp.frames import Call, CallError
 from csmsd.testing.csms import TestCsms
 from csmsd.testing.samples import MOMENT, sample_of
@@ -99,8 +100,10 @@ async def _say(station: TestStation, action: str, payload: bytes | None) -> byte
 async def _order(csms: TestCsms, station_id: str, command: AnyCommand) -> None:
     try:
         request = sample_of(command.request)
+        station = csms.host.stations.get(station_id)
+        csms.host.hooks.call_plain(command_warnings, station, command, request)
         with trio.move_on_after(PATIENCE):
-            await csms.host.stations.get(station_id).call(command, request, timeout=10)
+            await station.call(command, request, timeout=10)
     except (CsmsdError, ValueError):
         pass  # refused, or answered with an error, which is part of the day
     await trio.sleep(1)
