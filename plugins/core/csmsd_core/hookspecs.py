@@ -198,8 +198,8 @@ def data_transfer_messages() -> Iterable[VendorMessage]:
 async def station_booted(station_id: str, fact: StationBooted, fact_id: int) -> None:
     """A BootNotification was answered.
 
-    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
-    where the operator sees it. May come twice with the same `fact_id`.
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set
+    aside where the operator sees it. May come twice with the same `fact_id`.
     """
 
 
@@ -207,8 +207,8 @@ async def station_booted(station_id: str, fact: StationBooted, fact_id: int) -> 
 async def connector_status_changed(station_id: str, fact: ConnectorStatusChanged, fact_id: int) -> None:
     """A connector reported something new.
 
-    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
-    where the operator sees it. May come twice with the same `fact_id`.
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set
+    aside where the operator sees it. May come twice with the same `fact_id`.
     """
 
 
@@ -216,8 +216,8 @@ async def connector_status_changed(station_id: str, fact: ConnectorStatusChanged
 async def transaction_started(station_id: str, fact: Transaction, fact_id: int) -> None:
     """A transaction was stored.
 
-    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
-    where the operator sees it. May come twice with the same `fact_id`.
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set
+    aside where the operator sees it. May come twice with the same `fact_id`.
     """
 
 
@@ -225,8 +225,8 @@ async def transaction_started(station_id: str, fact: Transaction, fact_id: int) 
 async def transaction_stopped(station_id: str, fact: Transaction, fact_id: int) -> None:
     """A transaction got a stop that counts, also by a close (TX-40).
 
-    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
-    where the operator sees it. May come twice with the same `fact_id`.
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set
+    aside where the operator sees it. May come twice with the same `fact_id`.
     """
 
 
@@ -234,8 +234,8 @@ async def transaction_stopped(station_id: str, fact: Transaction, fact_id: int) 
 async def transaction_updated(station_id: str, fact: TransactionChange, fact_id: int) -> None:
     """A transaction was superseded, reopened, corrected ….
 
-    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
-    where the operator sees it. May come twice with the same `fact_id`.
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set
+    aside where the operator sees it. May come twice with the same `fact_id`.
     """
 
 
@@ -243,6 +243,6 @@ async def transaction_updated(station_id: str, fact: TransactionChange, fact_id:
 async def meter_values_stored(station_id: str, fact: MeterValuesBatch, fact_id: int) -> None:
     """Meter values were stored.
 
-    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
-    where the operator sees it. May come twice with the same `fact_id`.
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set
+    aside where the operator sees it. May come twice with the same `fact_id`.
     """

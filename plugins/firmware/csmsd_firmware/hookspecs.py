@@ -56,8 +56,8 @@ def firmware_status_notification(
 async def firmware_status_changed(station_id: str, fact: JobChanged, fact_id: int) -> None:
     """A firmware update got further, ended, or nobody knows of one that was reported.
 
-    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
-    where the operator sees it. May come twice with the same `fact_id`.
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set
+    aside where the operator sees it. May come twice with the same `fact_id`.
     """
 
 
@@ -65,6 +65,6 @@ async def firmware_status_changed(station_id: str, fact: JobChanged, fact_id: in
 async def diagnostics_status_changed(station_id: str, fact: JobChanged, fact_id: int) -> None:
     """An upload of diagnostics got further, ended, or nobody asked for it.
 
-    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set aside
-    where the operator sees it. May come twice with the same `fact_id`.
+    Returns nothing, which takes the fact. If you raise or are slow it is delivered again, later, and in the end set
+    aside where the operator sees it. May come twice with the same `fact_id`.
     """
