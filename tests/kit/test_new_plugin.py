@@ -47,7 +47,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=NAMES)
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new plugin's project."""
-    folder = tmp_path_factory.mktemp("new") / request.param
+    folder = tmp_path_factory.mktemp("new") / str(request.param)
     assert new(request.param, "--dir", str(folder)).exit_code == 0
     return folder
 
@@ -112,7 +112,7 @@ def test_it_runs_beside_csmsd_once_it_is_installed(programs: Path, url: str, tmp
     with connect(f"{url}/CP-7", subprotocols=[Subprotocol("ocpp1.6")]) as socket:
         socket.send(json.dumps([2, "1", "StatusNotification", fault]))
         assert json.loads(socket.recv(timeout=30)) == [3, "1", {}]
-    listed = [{}]
+    listed: list[dict[str, str]] = []
     for _ in range(50):  # the fact is delivered after the answer
         listed = json.loads(run(tmp_path, str(programs / "csmsd"), "acme", "faults", "--json"))
         if listed:

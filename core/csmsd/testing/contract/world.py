@@ -86,7 +86,7 @@ def reason_of(error: BaseException) -> str:
         inner = several.exceptions[0]
     if isinstance(inner, CsmsdError):
         return str(inner)
-    other: Any = inner
+    other: Any = inner  # pyright: ignore[reportUnknownVariableType]  # narrowed to a group of unknowns
     return f"{type(other).__name__}: {other}"
 
 
