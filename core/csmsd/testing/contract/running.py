@@ -52,8 +52,8 @@ async def _stop_and_start_twice(subject: Subject, csms: TestCsms, report: Report
         for what in ("disable", "enable"):
             try:
                 is_done = await within(PATIENCE, getattr(csms.host.plugins, what), subject.name)
-            except CsmsdError as error:
-                report(f"{subject.name} cannot be {what}d while csmsd runs: {error}")
+            except (CsmsdError, ExceptionGroup) as error:
+                report(f"{subject.name} cannot be {what}d while csmsd runs: {reason_of(error)}")
                 return
             if not is_done:
                 report(f"{subject.name} takes over {PATIENCE:g} s to {what}: does `serve` end when it is cancelled?")
