@@ -21,13 +21,13 @@ class Point(NamedTuple):
 
 
 def one() -> Point | None: ...
-def some() -> Iterable[str]: ...  # type: ignore[empty-body]
-def many() -> Sequence[type[Point] | Callable[[], int]]: ...  # type: ignore[empty-body]
-def number() -> float: ...  # type: ignore[empty-body]
-def word() -> Literal["yes", "no"]: ...  # type: ignore[empty-body]
+def some() -> Iterable[str]: ...  # type: ignore[empty-body]  # only the annotations matter
+def many() -> Sequence[type[Point] | Callable[[], int]]: ...  # type: ignore[empty-body]  # only the annotations matter
+def number() -> float: ...  # type: ignore[empty-body]  # only the annotations matter
+def word() -> Literal["yes", "no"]: ...  # type: ignore[empty-body]  # only the annotations matter
 def anything() -> Any: ...
 def nothing() -> None: ...
-def not_imported() -> Host: ...  # type: ignore[empty-body]
+def not_imported() -> Host: ...  # type: ignore[empty-body]  # only the annotations matter
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from csmsd.portal import CsmsdStopped, Portal, open_portal
 
 
 def config_in(folder: Path, **settings: object) -> Config:
-    return Config(data_dir=folder, listen=Listen(ocpp="127.0.0.1:0", http=""), **settings)  # type: ignore[arg-type]
+    return Config(data_dir=folder, listen=Listen(ocpp="127.0.0.1:0", http=""), **settings)  # type: ignore[arg-type]  # fields of Config
 
 
 def threads() -> set[str]:

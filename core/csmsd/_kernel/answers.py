@@ -71,6 +71,6 @@ def _collection(item: Any) -> Check:
     def is_collection(answer: Any) -> bool:
         if not isinstance(answer, Iterable) or isinstance(answer, (str, bytes)):
             return False
-        return check is None or all(check(each) for each in answer)  # pyright: ignore[reportUnknownVariableType]
+        return check is None or all(check(each) for each in answer)  # pyright: ignore[reportUnknownVariableType]  # anything
 
     return is_collection
