@@ -127,8 +127,10 @@ async def ask_what_no_day_asks(csms: TestCsms, name: str) -> None:
     station = await csms.connect("CP-2")
     transaction = sample_of(imports()["Transaction"], is_full=True)
     match name:
-        case "client_roots":
-            hooks.call_plain(hookspecs.client_roots)
+        case "greet":
+            hooks.call_plain(hookspecs.greet)
+        case "report_client_roots":
+            hooks.call_plain(hookspecs.report_client_roots)
         case "judge_certificate":
             await hooks.ask(hookspecs.judge_certificate, csms.host.stations.record(station.id), b"DER")
         case "plugin_failed":

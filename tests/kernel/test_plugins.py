@@ -339,11 +339,7 @@ async def test_a_fact_that_is_refused_with_anything_counts_as_refused(autojump_c
 
         @hookimpl
         async def ponged(self, station_id: str) -> None:
-<<<<<<< HEAD
-            raise Below("broken")
-=======
             raise Below(f"broken at {station_id}")
->>>>>>> 547c3f8 (Give every exception to the type checkers its reason)
 
     async with open_house(Base, Odd) as house:
         with pytest.raises(RuntimeError, match="Below: broken at CP-1"):

@@ -74,9 +74,9 @@ Columns = list[tuple[str, Callable[[PluginLine], object]]]
 def plugins(context: click.Context, client: ApiClient, output: Output, hooks: bool, unused: bool) -> None:
     """Plugins: list, enable, disable, reload, or begin a new one; hooks and who is asked.
 
-    Alone it lists them. `csmsd plugin` is the same command. With --hooks it lists the hooks: the plugins in the order in
-    which the server asks them. A plain implementation answers at once, an async one in a task of its own; docs/hooks.md
-    says what that means.
+    Alone it lists them. `csmsd plugin` is the same command. With --hooks it lists the hooks: the plugins in the order
+    in which the server asks them. A plain implementation answers at once, an async one in a task of its own;
+    docs/hooks.md says what that means.
     """
     if context.invoked_subcommand is not None:
         return
