@@ -137,6 +137,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "simulator",
         "smartcharging",
         "trigger",
+        "ui",
         "web",
     )
     data_dir: Annotated[Path, "Where csmsd keeps its files; relative to the working directory."] = Path("data")

@@ -99,11 +99,19 @@ class Services:
     streams: Streams
 
 
-def build_app(services: Services, of_plugins: Sequence[Sequence[ControllerRouterHandler]]) -> Litestar:
-    """The application; routes of a plugin that do not fit are left out, and the log says so."""
+def build_app(
+    services: Services,
+    of_plugins: Sequence[Sequence[ControllerRouterHandler]],
+    pages: Sequence[Sequence[ControllerRouterHandler]] = (),
+) -> Litestar:
+    """The application; routes and pages of a plugin that do not fit are left out, and the log says so."""
     if silent := undeclared(OWN_ROUTES):
         raise PluginError(f"the route {silent[0]} does not declare who may use it")
-    taken = _claims(OWN_ROUTES)
+    fitting = _fitting(of_plugins, _claims(OWN_ROUTES))
+    return _build(services, fitting, _fitting(pages, set()))
+
+
+def _fitting(of_plugins: Sequence[Sequence[ControllerRouterHandler]], taken: set[str]) -> list[ControllerRouterHandler]:
     fitting: list[ControllerRouterHandler] = []
     for routes in of_plugins:
         try:
@@ -119,7 +127,7 @@ def build_app(services: Services, of_plugins: Sequence[Sequence[ControllerRouter
             continue
         taken |= wanted
         fitting.extend(routes)
-    return _build(services, fitting)
+    return fitting
 
 
 def _claims(routes: Sequence[ControllerRouterHandler]) -> set[str]:
@@ -146,7 +154,9 @@ def undeclared(routes: Sequence[ControllerRouterHandler]) -> list[str]:
     return found
 
 
-def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Litestar:
+def _build(
+    services: Services, more: Sequence[ControllerRouterHandler], pages: Sequence[ControllerRouterHandler]
+) -> Litestar:
     def explain(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         return problem_of(request, error, services.host.env)
 
@@ -159,7 +169,8 @@ def _build(services: Services, more: Sequence[ControllerRouterHandler]) -> Lites
     return Litestar(
         [
             *described,
-            routes_docs.front_page,
+            *pages,
+            *(() if "GET /" in _claims(pages) else (routes_docs.front_page,)),
             Router("/api", route_handlers=routes_docs.ROUTES, dependencies={"documents": documents}),
         ],
         guards=[services.access.check],

@@ -23,3 +23,15 @@ def web_routes() -> Sequence[type[Controller] | BaseRouteHandler | Router]:
     here your routes are missing. Called each time.
     """
     raise AssertionError
+
+
+@hookspec(colour="plain")
+def web_pages() -> Sequence[ControllerRouterHandler]:
+    """Asked like `web_routes`, for what people open in a browser instead of what programs call.
+
+    Return handlers whose paths are whole: nothing is put in front of them, and they are in no OpenAPI document. Scopes
+    and dependencies are those of `web_routes`. A router of yours may have exception handlers, for errors as pages. Who
+    answers `/` replaces the way from there to the documentation. If you raise here your pages are missing. Called each
+    time.
+    """
+    raise AssertionError

@@ -55,6 +55,7 @@ class WebPlugin(Plugin[WebConfig]):
 
     def _build(self) -> ASGIApp:
         of_plugins = self.host.hooks.call_plain(hookspecs.web_routes)
+        pages = self.host.hooks.call_plain(hookspecs.web_pages)
         services = Services(
             self.host,
             self.config,
@@ -66,7 +67,7 @@ class WebPlugin(Plugin[WebConfig]):
             self.access,
             self.streams,
         )
-        return build_app(services, of_plugins)
+        return build_app(services, of_plugins, pages)
 
     async def serve(self, task_status: trio.TaskStatus[None]) -> None:
         """Listen until csmsd stops; with `listen.http = ""` the application is there and nobody listens."""

@@ -1,0 +1,58 @@
+"""The pages as a plugin: what it declares, and which module makes which page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from litestar import Router
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ControllerRouterHandler
+
+from csmsd.hookspecs import hookimpl
+from csmsd.host import Host
+from csmsd.plugin import Plugin
+from csmsd_ui import hookspecs
+from csmsd_ui.assets import Assets
+from csmsd_ui.config import UiConfig
+from csmsd_ui.desk import Desk
+from csmsd_ui.errors import explainer
+from csmsd_ui.nav import menu
+from csmsd_ui.page_preferences import preference_routes
+from csmsd_ui.page_stations import station_list_routes
+from csmsd_ui.rendering import Pages, Viewer
+
+PAGES = (station_list_routes,)
+
+
+class UiPlugin(Plugin[UiConfig]):
+    """The operator's pages: what needs somebody, what stations do now, why something was refused."""
+
+    name = "ui"
+    requires = ("core", "web")
+    config_type = UiConfig
+    specs = (hookspecs,)
+
+    def __init__(self, config: UiConfig, host: Host) -> None:
+        super().__init__(config, host)
+        self._assets = Assets()
+        self.pages = Pages(host, config.name, self._assets)
+        self.desk = Desk(host, config, self.pages)
+        self.pages.nav = self._menu
+
+    def _menu(self, viewer: Viewer) -> list[tuple[str, list[object]]]:
+        return [(name, list(items)) for name, items in menu(self.desk, viewer)]
+
+    @hookimpl(optionalhook=True)
+    def web_pages(self) -> Sequence[ControllerRouterHandler]:
+        """All of them, with errors as pages."""
+        self.pages.use_templates(self.desk.extras.templates())
+        own = [handler for routes in PAGES for handler in routes(self.desk)]
+        theirs = Router("/ui/x", route_handlers=list(self.desk.extras.routes()))
+        handlers: list[ControllerRouterHandler] = [*own, *preference_routes(), theirs, *self._front()]
+        router = Router(
+            "/", route_handlers=handlers, exception_handlers={Exception: explainer(self.pages)}, include_in_schema=False
+        )
+        return [router]
+
+    def _front(self) -> list[HTTPRouteHandler]:
+        return [self._assets.handler()]
