@@ -27,6 +27,7 @@ log = logging.getLogger("csmsd.plugin.ui")
 PACE = 0.25  # seconds between two messages
 PATIENCE = 10.0  # seconds for a browser to take one
 HEARTBEAT = 15.0
+SETTLING = 1.5  # seconds until what was submitted without hurry is in the database
 CAPACITY = 2000  # events between two messages; beyond it everything is dirty
 EVERYTHING = "*"
 RETRY = b"retry: 1000\n\n"
@@ -46,6 +47,11 @@ class LiveView(ABC):
 
     kinds: frozenset[str] = frozenset()
     station_id: str | None = None
+
+    @property
+    def unsettled(self) -> frozenset[str]:
+        """What to render once more a moment later: it showed something that the database did not have yet."""
+        return frozenset()
 
     @abstractmethod
     def dirtied(self, event: Event) -> Iterable[str]:
@@ -89,8 +95,11 @@ class LiveStream:
     async def _pump(self, send: Send) -> None:
         await _write(send, RETRY + self._clock())
         while self._is_allowed():
-            with trio.move_on_after(HEARTBEAT):
+            unsettled = self._view.unsettled
+            with trio.move_on_after(SETTLING if unsettled else HEARTBEAT) as waiting:
                 await self._wake.wait()
+            if waiting.cancelled_caught:
+                self._dirty |= unsettled
             self._wake = trio.Event()
             dirty, self._dirty = frozenset(self._dirty), set()
             text = self._clock() if not dirty else await self._message(dirty)

@@ -17,11 +17,13 @@ from csmsd_ui.config import UiConfig
 from csmsd_ui.desk import Desk
 from csmsd_ui.errors import explainer
 from csmsd_ui.nav import menu
+from csmsd_ui.page_commands import command_routes
 from csmsd_ui.page_preferences import preference_routes
+from csmsd_ui.page_station import station_routes
 from csmsd_ui.page_stations import station_list_routes
 from csmsd_ui.rendering import Pages, Viewer
 
-PAGES = (station_list_routes,)
+PAGES = (station_list_routes, station_routes, command_routes)
 
 
 class UiPlugin(Plugin[UiConfig]):

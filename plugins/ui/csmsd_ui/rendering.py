@@ -17,7 +17,7 @@ from litestar import Response
 from markupsafe import Markup, escape
 
 from csmsd.host import Host
-from csmsd_ui import fmt
+from csmsd_ui import exchanges, fmt
 from csmsd_ui.assets import Assets
 from csmsd_ui.extension import Fragment, NavItem
 from csmsd_ui.principal import AnyRequest, Principal, csrf_token_of, principal_of
@@ -133,6 +133,7 @@ def _environment(assets: Assets, loader: BaseLoader) -> Environment:
         finalize=_finalize,
     )
     env.globals |= {"static": assets.url, "row_id": row_id, "query": query_of}
+    env.globals |= {"summary": exchanges.summary, "verdict": exchanges.verdict, "decider": exchanges.decider}
     env.filters |= {
         "seg": segment,
         "kwh": fmt.energy,
@@ -143,6 +144,7 @@ def _environment(assets: Assets, loader: BaseLoader) -> Environment:
         "at_exact": _at_exact,
         "ago": _ago,
         "pretty": pretty,
+        "string_of": _string_of,
     }
     return env
 
@@ -205,6 +207,11 @@ def pretty(payload: str | None) -> Markup:
         return _colour(value, 0)
     except (ValueError, RecursionError):
         return escape(fmt.visible(payload))
+
+
+def _string_of(raw: object) -> str:
+    """The text of a payload, be it one already or bytes."""
+    return raw if isinstance(raw, str) else bytes(raw).decode("utf-8", "replace")  # type: ignore[call-overload, no-any-return]
 
 
 class _Number(str):

@@ -97,3 +97,10 @@ document.addEventListener("click", async (event) => {
   await navigator.clipboard.writeText(button.dataset.copy);
   const before = button.textContent; button.textContent = "Copied"; setTimeout(() => { button.textContent = before; }, 1500);
 });
+
+/* The choice of a command leads to its form at once; without this script there is a button. */
+document.addEventListener("change", (event) => {
+  const select = event.target.closest("[data-base]");
+  if (select) htmx.ajax("GET", select.dataset.base + encodeURIComponent(select.value), { target: "#command", swap: "outerMorph" });
+});
+document.documentElement.classList.add("js");
