@@ -21,9 +21,19 @@ from csmsd_ui.page_commands import command_routes
 from csmsd_ui.page_preferences import preference_routes
 from csmsd_ui.page_station import station_routes
 from csmsd_ui.page_stations import station_list_routes
+from csmsd_ui.page_tags import tag_routes
+from csmsd_ui.page_transaction import transaction_routes
+from csmsd_ui.page_transactions import transaction_list_routes
 from csmsd_ui.rendering import Pages, Viewer
 
-PAGES = (station_list_routes, station_routes, command_routes)
+PAGES = (
+    station_list_routes,
+    station_routes,
+    command_routes,
+    transaction_list_routes,
+    transaction_routes,
+    tag_routes,
+)
 
 
 class UiPlugin(Plugin[UiConfig]):

@@ -7,7 +7,8 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
 /* Times: the server shows them in the zone that this cookie names; the first page of all is corrected in place. */
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-if (decodeURIComponent(cookie("csmsd_zone") || "") !== zone) once("csmsd_zone", zone);
+const isFirst = decodeURIComponent(cookie("csmsd_zone") || "") !== zone;
+if (isFirst) { once("csmsd_zone", zone); if (zone !== "UTC" && cookie("csmsd_zone") && document.querySelector("time")) location.reload(); }
 for (const button of all("[data-zone]")) if (button.textContent === "Local") button.textContent = zone.split("/").pop().replaceAll("_", " ");
 
 let skew = Date.parse(document.body.dataset.now) - Date.now();
