@@ -18,7 +18,7 @@ from csmsd_ui.rendering import segment
 from csmsd_ui.station_view import about
 from csmsd_ui.tabs import head_of
 
-OWN = ("_csrf", "_mode", "_id", "_text", "_do", "_action")  # fields of the form that are not of the payload
+OWN = ("csrf_token", "_mode", "_id", "_text", "_do", "_action")  # fields of the form that are not of the payload
 
 
 def command_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:

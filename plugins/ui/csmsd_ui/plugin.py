@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import trio
 from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
@@ -18,21 +19,33 @@ from csmsd_ui.desk import Desk
 from csmsd_ui.errors import explainer
 from csmsd_ui.nav import menu
 from csmsd_ui.page_commands import command_routes
+from csmsd_ui.page_gate import gate_routes
 from csmsd_ui.page_preferences import preference_routes
 from csmsd_ui.page_station import station_routes
 from csmsd_ui.page_stations import station_list_routes
 from csmsd_ui.page_tags import tag_routes
 from csmsd_ui.page_transaction import transaction_routes
 from csmsd_ui.page_transactions import transaction_list_routes
+from csmsd_ui.page_station_tabs import station_tab_routes
+from csmsd_ui.page_station_record import station_record_routes
+from csmsd_ui.page_messages import message_routes
+from csmsd_ui.page_connections import connection_routes
+from csmsd_ui.page_deviations import deviation_routes
 from csmsd_ui.rendering import Pages, Viewer
 
 PAGES = (
+    gate_routes,
     station_list_routes,
     station_routes,
     command_routes,
     transaction_list_routes,
     transaction_routes,
     tag_routes,
+    station_tab_routes,
+    station_record_routes,
+    message_routes,
+    connection_routes,
+    deviation_routes,
 )
 
 
@@ -50,6 +63,11 @@ class UiPlugin(Plugin[UiConfig]):
         self.pages = Pages(host, config.name, self._assets)
         self.desk = Desk(host, config, self.pages)
         self.pages.nav = self._menu
+
+    async def serve(self, task_status: trio.TaskStatus[None]) -> None:
+        """Have the templates at hand before anybody asks for a page."""
+        await trio.to_thread.run_sync(self.pages.compile)
+        task_status.started()
 
     def _menu(self, viewer: Viewer) -> list[tuple[str, list[object]]]:
         return [(name, list(items)) for name, items in menu(self.desk, viewer)]

@@ -39,7 +39,7 @@ ZONE_COOKIE, THEME_COOKIE, UTC_COOKIE = "csmsd_zone", "csmsd_theme", "csmsd_utc"
 class Viewer:
     """For whom something is rendered: their rights, clock and colours."""
 
-    principal: Principal
+    principal: Principal | None  # None: nobody has signed in
     zone: tzinfo
     zone_name: str  # of their machine
     shows_utc: bool
@@ -49,7 +49,12 @@ class Viewer:
 
     def may(self, scope: str) -> bool:
         """Whether what needs `scope` is open to them."""
-        return self.principal.may(scope)
+        return self.principal is not None and self.principal.allows(scope)
+
+    @property
+    def name(self) -> str:
+        """What the page calls them."""
+        return "" if self.principal is None else self.principal.user or self.principal.actor
 
 
 class Pages:
@@ -57,14 +62,21 @@ class Pages:
 
     def __init__(self, host: Host, name: str, assets: Assets) -> None:
         self.host, self.name, self.assets = host, name, assets
-        self._env = _environment(assets, PackageLoader("csmsd_ui"))
+        self._theirs: dict[str, BaseLoader] = {}
+        loader = ChoiceLoader([PackageLoader("csmsd_ui"), PrefixLoader(self._theirs)])
+        self._env = _environment(assets, loader)
         self.log = logging.getLogger("csmsd.plugin.ui")
         self.nav: Any = None  # set by the plugin: the entries of the menu, by viewer
 
     def use_templates(self, packages: Iterable[tuple[str, str]]) -> None:
         """Find the templates of plugins too: pairs of plugin and package."""
-        theirs = {plugin: PackageLoader(package) for plugin, package in packages}
-        self._env = _environment(self.assets, ChoiceLoader([PackageLoader("csmsd_ui"), PrefixLoader(theirs)]))
+        self._theirs.clear()
+        self._theirs.update({plugin: PackageLoader(package) for plugin, package in packages})
+
+    def compile(self) -> None:
+        """Read all templates; in a thread, because that takes a while and stations must not wait for it."""
+        for name in self._env.list_templates(extensions=["html"]):
+            self._env.get_template(name)
 
     def viewer(self, request: AnyRequest) -> Viewer:
         """Whoever asks."""
@@ -78,13 +90,13 @@ class Pages:
             shows_utc,
             "light" if theme == "light" else "dark" if theme == "dark" else "auto",
             self.host.env.now(),
-            csrf_token_of(request),
+            csrf_token_of(request, self.host),
         )
 
     def fragment(self, viewer: Viewer | None, template: str, **context: Any) -> Fragment:
         """A part of a page; without a viewer times are UTC."""
         if viewer is None:
-            viewer = Viewer(Principal(), fmt.UTC, "", True, "auto", self.host.env.now())
+            viewer = Viewer(None, fmt.UTC, "", True, "auto", self.host.env.now())
         return Fragment(self._env.get_template(template).render(viewer=viewer, **context))
 
     def respond(
@@ -130,6 +142,7 @@ def _environment(assets: Assets, loader: BaseLoader) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        cache_size=-1,
         finalize=_finalize,
     )
     env.globals |= {"static": assets.url, "row_id": row_id, "query": query_of}

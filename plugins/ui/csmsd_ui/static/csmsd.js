@@ -105,3 +105,21 @@ document.addEventListener("change", (event) => {
   if (select) htmx.ajax("GET", select.dataset.base + encodeURIComponent(select.value), { target: "#command", swap: "outerMorph" });
 });
 document.documentElement.classList.add("js");
+
+/* The inspector: pause keeps what is being read, and the page never holds more rows than it says. */
+const pause = document.querySelector("[data-pause]");
+let waiting = 0;
+pause?.addEventListener("click", () => {
+  if (pause.getAttribute("aria-pressed") === "true" && waiting) { location.reload(); return; }
+  const paused = pause.getAttribute("aria-pressed") !== "true";
+  pause.setAttribute("aria-pressed", String(paused));
+  pause.querySelector("[data-pause-word]").textContent = paused ? "Go on" : "Pause";
+});
+document.addEventListener("htmx:sse:before:message", (event) => {
+  if (pause?.getAttribute("aria-pressed") !== "true" || event.detail.message.event) return;
+  event.detail.cancelled = true; waiting += 1;
+  pause.querySelector("[data-pause-word]").textContent = "Go on, there is news";
+});
+document.addEventListener("htmx:after:swap", () => {
+  for (const body of all("[data-most]")) while (body.rows.length > Number(body.dataset.most)) body.deleteRow(-1);
+});
