@@ -31,6 +31,11 @@ from csmsd_ui.page_station_record import station_record_routes
 from csmsd_ui.page_messages import message_routes
 from csmsd_ui.page_connections import connection_routes
 from csmsd_ui.page_deviations import deviation_routes
+from csmsd_ui.page_overview import overview_routes
+from csmsd_ui.page_plugins import plugin_routes
+from csmsd_ui.page_search import search_routes
+from csmsd_ui.page_access import access_routes
+from csmsd_ui.page_settings import settings_routes
 from csmsd_ui.rendering import Pages, Viewer
 
 PAGES = (
@@ -46,6 +51,11 @@ PAGES = (
     message_routes,
     connection_routes,
     deviation_routes,
+    overview_routes,
+    plugin_routes,
+    search_routes,
+    access_routes,
+    settings_routes,
 )
 
 
