@@ -15,6 +15,7 @@ from csmsd.errors import CsmsdError
 from csmsd_ui.desk import Desk
 from csmsd_ui.principal import AnyRequest
 from csmsd_ui.targets import back_to
+from csmsd_ui.typed import typed_in
 from csmsd_web.links import PATH
 from csmsd_web.principals import SCOPES, Role
 
@@ -50,7 +51,7 @@ def access_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post("/ui/access/users", scope="admin", status_code=200)
     async def add_user(request: AnyRequest) -> Response[str]:
         """A user, and the link with which they choose their password."""
-        form = await _form(request)
+        form = await typed_in(request)
         role = next((each for each in ROLES if each == form.get("role")), "viewer")
         try:
             user = await desk.web.users.add(form.get("name", "").strip(), role, actor=request.user)
@@ -61,7 +62,7 @@ def access_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post("/ui/access/users/{name:str}", scope="admin", status_code=200)
     async def change_user(request: AnyRequest, name: FromPath[str]) -> Response[str] | Redirect:
         """Another role, off, on, a new link, gone."""
-        form, users = await _form(request), desk.web.users
+        form, users = await typed_in(request), desk.web.users
         try:
             match form.get("do"):
                 case "role":
@@ -87,7 +88,7 @@ def access_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post("/ui/access/tokens", scope="admin", status_code=200)
     async def add_token(request: AnyRequest) -> Response[str]:
         """A token; its text is shown this once."""
-        form = await _form(request)
+        form = await typed_in(request)
         scope = next((each for each in SCOPES if each == form.get("scope")), "read")
         days = next((days for _, days in LIFETIMES if str(days) == form.get("days")), 30)
         ends = desk.host.env.now() + timedelta(days=days) if days else None
@@ -109,6 +110,3 @@ def access_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
 
     return [access, add_user, change_user, add_token, revoke_token, end_session]
 
-
-async def _form(request: AnyRequest) -> Mapping[str, str]:
-    return {name: str(value) for name, value in (await request.form()).items()}

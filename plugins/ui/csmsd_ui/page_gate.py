@@ -13,6 +13,7 @@ from csmsd.errors import CsmsdError
 from csmsd_ui.desk import Desk
 from csmsd_ui.principal import AnyRequest, principal_of
 from csmsd_ui.targets import back_to, local_target
+from csmsd_ui.typed import typed_in
 from csmsd_web.links import PATH
 from csmsd_web.logins import Login
 from csmsd_web.refusals import LoginThrottled
@@ -50,7 +51,7 @@ def gate_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post("/ui/sign-in", scope="public", status_code=200)
     async def sign_in(request: AnyRequest) -> Response[str] | Redirect:
         """The same words for every failure."""
-        form = await _form(request)
+        form = await typed_in(request)
         target, name = local_target(form.get("next")), form.get("name", "").strip()
         try:
             login = await desk.web.logins.log_in(
@@ -75,7 +76,7 @@ def gate_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post(PATH, scope="public", status_code=200)
     async def welcome(request: AnyRequest) -> Response[str] | Redirect:
         """The first administrator, or a user who chooses a password."""
-        form = await _form(request)
+        form = await typed_in(request)
         link = form.get("link", "")
         try:
             login = await desk.web.logins.log_in_by_link(
@@ -100,7 +101,7 @@ def gate_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post("/ui/account", scope="own", status_code=200)
     async def change_password(request: AnyRequest) -> Response[str] | Redirect:
         """All other sessions of the user end."""
-        form, me, web = await _form(request), principal_of(request), desk.web
+        form, me, web = await typed_in(request), principal_of(request), desk.web
         if me is None or me.kind != "session":
             return back_to("/ui/sign-in")
         try:
@@ -124,9 +125,6 @@ def gate_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
 
     return [sign_in_page, sign_in, welcome_page, welcome, account, change_password, sign_out]
 
-
-async def _form(request: AnyRequest) -> Mapping[str, str]:
-    return {name: str(value) for name, value in (await request.form()).items()}
 
 
 def _sentence(error: CsmsdError) -> str:

@@ -22,6 +22,7 @@ from csmsd_ui.rendering import segment
 from csmsd_ui.station_view import about
 from csmsd_ui.tabs import head_of
 from csmsd_ui.targets import back_to
+from csmsd_ui.typed import typed_in
 
 REGISTRATIONS = ("Accepted", "Pending", "Rejected")
 
@@ -39,7 +40,7 @@ def station_record_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post("/ui/stations/add", scope="operate", status_code=200)
     async def add(request: AnyRequest) -> Response[str]:
         """Register it; the password is shown this once."""
-        form = await _form(request)
+        form = await typed_in(request)
         station_id, note = form.get("id", "").strip(), form.get("note", "")
         password = _password(desk, form)
         known = _find(desk, station_id)
@@ -84,7 +85,7 @@ def station_record_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post("/ui/stations/{station_id:str}/edit", scope="operate", status_code=303)
     async def edit(request: AnyRequest, station_id: FromPath[str]) -> Redirect:
         """Keep what is typed."""
-        before, form = desk.host.stations.record(station_id), await _form(request)
+        before, form = desk.host.stations.record(station_id), await typed_in(request)
         try:
             wanted = msgspec.convert({**msgspec.to_builtins(before), **_fields(form)}, StationRecord)
         except (msgspec.ValidationError, ValueError) as error:
@@ -96,7 +97,7 @@ def station_record_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post("/ui/stations/{station_id:str}/password", scope="operate", status_code=200)
     async def password(request: AnyRequest, station_id: FromPath[str]) -> Response[str]:
         """A new one, shown this once."""
-        record, form = desk.host.stations.record(station_id), await _form(request)
+        record, form = desk.host.stations.record(station_id), await typed_in(request)
         new = _password(desk, {"kind": "make", **form})
         await desk.host.stations.register(record, new)
         desk.host.audit.record(request.user, "station.credentials", station_id)
@@ -112,7 +113,7 @@ def station_record_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @post("/ui/stations/{station_id:str}/remove", scope="operate", status_code=303)
     async def remove(request: AnyRequest, station_id: FromPath[str]) -> Redirect:
         """Its record is forgotten, its history stays; its id is typed as proof that it is meant."""
-        before, form = desk.host.stations.record(station_id), await _form(request)
+        before, form = desk.host.stations.record(station_id), await typed_in(request)
         if form.get("id", "").strip() != station_id:
             raise HTTPException(detail=f"Type {station_id} to remove it.", status_code=422)
         await desk.host.stations.remove(station_id)
@@ -166,6 +167,3 @@ def _fields(form: Mapping[str, str]) -> dict[str, Any]:
     fields["accept_long_message_ids"] = form.get("accept_long_message_ids") == "yes"
     return fields
 
-
-async def _form(request: AnyRequest) -> Mapping[str, str]:
-    return {name: str(value) for name, value in (await request.form()).items()}

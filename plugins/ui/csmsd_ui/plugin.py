@@ -36,6 +36,11 @@ from csmsd_ui.page_plugins import plugin_routes
 from csmsd_ui.page_search import search_routes
 from csmsd_ui.page_access import access_routes
 from csmsd_ui.page_settings import settings_routes
+from csmsd_ui.page_profiles import profile_routes
+from csmsd_ui.page_reservations import reservation_routes
+from csmsd_ui.page_local_list import local_list_routes
+from csmsd_ui.page_firmware import firmware_routes, station_firmware_routes
+from csmsd_ui.page_security import security_routes
 from csmsd_ui.rendering import Pages, Viewer
 
 PAGES = (
@@ -56,6 +61,12 @@ PAGES = (
     search_routes,
     access_routes,
     settings_routes,
+    profile_routes,
+    reservation_routes,
+    local_list_routes,
+    firmware_routes,
+    station_firmware_routes,
+    security_routes,
 )
 
 
