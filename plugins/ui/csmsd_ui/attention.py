@@ -47,7 +47,7 @@ async def _connections(desk: Desk) -> list[Concern]:
         Concern(
             "note" if cause.stage in ("tcp", "upgrade") else "bad" if cause.stage != "identity" else "warn",
             cause.title,
-            f"refused at {cause.stage}, {cause.attempts:,} attempts",
+            f"refused at {cause.stage}, {_count(cause.attempts, 'attempt')}",
             _count(len(cause.stations), "station") if cause.stations else _count(len(cause.addresses), "address", "es"),
             cause.first_at,
             "Open doctor",
@@ -99,7 +99,9 @@ async def _transactions(desk: Desk) -> list[Concern]:
     if proposals:
         title = "Stops or readings that may belong to a transaction"
         where = _count(len(proposals), "decision")
-        found.append(Concern("warn", title, "csmsd proposes, you decide", where, proposals[0].made_at, "Repair", "/ui/repairs"))
+        found.append(
+            Concern("warn", title, "csmsd proposes, you decide", where, proposals[0].made_at, "Repair", "/ui/repairs")
+        )
     if superseded:
         where = _count(len(superseded), "transaction")
         found.append(
@@ -140,7 +142,9 @@ async def _security(desk: Desk) -> list[Concern]:
     if expiring:
         ends = min((each.not_after for each in expiring if each.not_after), default=None)
         where = _count(len(expiring), "station")
-        found.append(Concern("warn", "Station certificates end soon", "security profile 3", where, ends, "Renew", "/ui/security"))
+        found.append(
+            Concern("warn", "Station certificates end soon", "security profile 3", where, ends, "Renew", "/ui/security")
+        )
     return found
 
 
@@ -150,7 +154,11 @@ def _clocks(desk: Desk) -> list[Concern]:
         return []
     worst = max(drifting, key=lambda each: abs(drifting[each]))
     detail = f"{worst} by {abs(drifting[worst]):,.0f} s"
-    return [Concern("note", "Clocks are off", detail, _count(len(drifting), "station"), None, "Look", f"/ui/stations?q={worst}")]
+    return [
+        Concern(
+            "note", "Clocks are off", detail, _count(len(drifting), "station"), None, "Look", f"/ui/stations?q={worst}"
+        )
+    ]
 
 
 async def _undecided(desk: Desk) -> list[Concern]:

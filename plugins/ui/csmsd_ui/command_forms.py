@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -109,10 +110,10 @@ def findings(desk: Desk, station_id: str, action: str, payload: bytes) -> tuple[
         return str(error), ()
 
 
-def _hints(desk: Desk, station_id: str, action: str) -> dict[str, Mapping[str, object]]:
+def _hints(desk: Desk, station_id: str, action: str) -> dict[str, dict[str, Any]]:
     core = desk.core
     connectors = [str(each.connector_id) for each in core.statuses.of_station(station_id)]
-    choices: dict[str, object] = {"connectorId": connectors}
+    choices: dict[str, Any] = {"connectorId": connectors}
     if action in ("ChangeConfiguration", "GetConfiguration"):
         choices["key"] = [key.name for key in KEYS]
     defaults: dict[str, str] = {}

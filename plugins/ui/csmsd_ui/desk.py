@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import trio
@@ -82,6 +83,15 @@ class Desk:
         if not isinstance(made, Fragment):
             return Box(title, None, "the plugin returned something else than a Fragment", plugin)
         return Box(title, made, plugin=plugin)
+
+    async def panels(self, request: AnyRequest, place: str, subject: str = "", *, of: str = "") -> list[Box]:
+        """The panels of plugins for a place, one after the other; with `of` only those of one plugin."""
+        viewer = self.viewer(request)
+        return [
+            await self.boxed(panel.title, plugin, partial(panel.render, subject))
+            for plugin, panel in self.extras.panels(place)
+            if viewer.may(panel.scope) and of in ("", plugin)
+        ]
 
     def viewer(self, request: AnyRequest) -> Viewer:
         """Whoever asks."""

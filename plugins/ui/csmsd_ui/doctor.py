@@ -101,7 +101,10 @@ def resembling(host: Host, station_id: str) -> list[str]:
         if record.id != station_id
         and (
             record.id.casefold() == folded
-            or (len(record.id) > 3 and (folded.endswith(record.id.casefold()) or folded.startswith(record.id.casefold())))
+            or (
+                len(record.id) > 3
+                and (folded.endswith(record.id.casefold()) or folded.startswith(record.id.casefold()))
+            )
         )
     ][:3]
 
@@ -113,13 +116,20 @@ def steps_for(host: Host, attempt: Attempt) -> Sequence[Step]:
         case "identity" if station_id and not is_known(host, station_id):
             return (
                 Step("Adopt it", "It is registered and let in at its next attempt.", "adopt", is_post=True),
-                *(Step(f"Is it {each}?", "Then correct the id in the charger.") for each in resembling(host, station_id)),
+                *(
+                    Step(f"Is it {each}?", "Then correct the id in the charger.")
+                    for each in resembling(host, station_id)
+                ),
             )
         case "credentials" if "wait" in attempt.cause:
-            return (Step("Wait a minute", "After too many refusals an address has to wait; correct the password first."),)
+            return (
+                Step("Wait a minute", "After too many refusals an address has to wait; correct the password first."),
+            )
         case "credentials":
             return (
-                Step("Make a new password", "And type it into the charger; it is shown once.", "password", is_post=True),
+                Step(
+                    "Make a new password", "And type it into the charger; it is shown once.", "password", is_post=True
+                ),
                 Step("Look at the user", "Basic authentication wants the station's id as its user."),
             )
         case "profile":
@@ -134,12 +144,20 @@ def steps_for(host: Host, attempt: Attempt) -> Sequence[Step]:
         case "tls":
             return (
                 Step("Install our certificate's root in the charger", "It does not trust what we show."),
-                Step("Compare ws:// and wss://", "A charger that speaks plainly to a TLS port, or the reverse, ends here."),
+                Step(
+                    "Compare ws:// and wss://",
+                    "A charger that speaks plainly to a TLS port, or the reverse, ends here.",
+                ),
             )
         case "readiness":
             return (Step("Look at csmsd itself", "It was starting, stopping, or its storage was away.", "/ui/plugins"),)
         case _:
-            return (Step("Look at the network in between", "Something opens connections and does not go on: a probe, a proxy."),)
+            return (
+                Step(
+                    "Look at the network in between",
+                    "Something opens connections and does not go on: a probe, a proxy.",
+                ),
+            )
 
 
 def stages_of(attempt: Attempt) -> list[tuple[str, str]]:

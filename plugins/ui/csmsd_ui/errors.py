@@ -1,4 +1,7 @@
-"""Errors as pages: what happened and where the log has more; as a note in its place for a request of htmx."""
+"""Errors as pages: what happened and where the log has more; as a note in its place for a request of htmx.
+
+Whoever asks for no HTML is a program, and gets problem+json.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from litestar.response import Redirect
 from csmsd.errors import CsmsdError
 from csmsd_ui.principal import AnyRequest
 from csmsd_ui.rendering import Pages, query_of
-from csmsd_web.problems import STATUS
+from csmsd_web.problems import STATUS, problem_of
 
 log = logging.getLogger("csmsd.plugin.ui")
 
@@ -23,6 +26,8 @@ def explainer(pages: Pages) -> Callable[[AnyRequest, Exception], Response[Any]]:
     """The exception handler of all pages."""
 
     def explain(request: AnyRequest, error: Exception) -> Response[Any]:
+        if not _is_partial(request) and "text/html" not in request.headers.get("accept", ""):
+            return problem_of(request, error, pages.host.env)
         status, detail, id_ = _told(error), "", ""
         if status == 401 and request.method == "GET" and not _is_partial(request):
             return Redirect("/ui/sign-in" + query_of(next=request.url.path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from csmsd.journal import Exchange
 
@@ -16,16 +16,14 @@ HIDDEN_ZERO = ("NoError",)
 
 def summary(exchange: Exchange) -> str:
     """The first few things of the request that tell one from another."""
-    request = _parsed(exchange.request)
-    if not isinstance(request, dict):
+    known = _object(exchange.request)
+    if known is None:
         return exchange.request[:80]
-    known: dict[str, Any] = request
     told = [_short(known[name]) for name in LEADING if isinstance(known.get(name), (str, int, float))]
-    if "meterValue" in known and isinstance(known["meterValue"], list):
-        told.append(f"{len(known['meterValue'])} readings" if len(known["meterValue"]) != 1 else "1 reading")
-    for name in ("meterStart", "meterStop"):
-        if isinstance(known.get(name), int):
-            told.append(f"{known[name]:,} Wh")
+    if "meterValue" in known:
+        count = str(known["meterValue"]).count("'timestamp'")
+        told.append("1 reading" if count == 1 else f"{count} readings")
+    told += [f"{known[name]:,} Wh" for name in ("meterStart", "meterStop") if isinstance(known.get(name), int)]
     return ", ".join(text for text in told if text not in HIDDEN_ZERO)[:120]
 
 
@@ -33,12 +31,10 @@ def verdict(exchange: Exchange) -> str:
     """The answer in a word."""
     if exchange.response is None:
         return "no answer"
-    response = _parsed(exchange.response)
-    if not isinstance(response, dict):
-        return "ok"
-    known: dict[str, Any] = response
+    known = _object(exchange.response) or {}
     info = known.get("idTagInfo")
-    status = known.get("status") or (info.get("status") if isinstance(info, dict) else None)
+    inner: dict[str, Any] = cast("dict[str, Any]", info) if isinstance(info, dict) else {}
+    status = known.get("status") or inner.get("status")
     if isinstance(known.get("transactionId"), int):
         return f"{known['transactionId']} {status or ''}".strip()
     return str(status)[:60] if status else "ok"
@@ -55,8 +51,9 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else text[:38] + "…"
 
 
-def _parsed(text: str) -> Any:
+def _object(text: str) -> dict[str, Any] | None:
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError):
         return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None

@@ -10,8 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import inspect
@@ -66,12 +65,17 @@ class Typed:
     error: str = ""
 
 
+KNOWN: dict[str, tuple[type[msgspec.Struct], tuple[Field, ...]]] = {}  # by command; a type may be made anew
+
+
 def fields_of(command: AnyCommand) -> tuple[Field, ...]:
     """The fields of a command's request, required ones first as the Struct has them."""
-    return _fields(command.request)
+    known = KNOWN.get(command.name)
+    if known is None or known[0] is not command.request:
+        known = KNOWN[command.name] = command.request, _fields(command.request)
+    return known[1]
 
 
-@cache
 def _fields(type_: type[msgspec.Struct]) -> tuple[Field, ...]:
     info = inspect.type_info(type_)
     assert isinstance(info, inspect.StructType)
@@ -111,7 +115,7 @@ def _bare(type_: inspect.Type) -> tuple[inspect.Type, dict[str, Any]]:
     extra: dict[str, Any] = {}
     while True:
         if isinstance(type_, inspect.Metadata):
-            extra |= type_.extra or {}
+            extra |= cast("dict[str, Any]", type_.extra or {})  # pyright: ignore[reportUnknownMemberType]
             type_ = type_.type
         elif isinstance(type_, inspect.UnionType):
             parts = [each for each in type_.types if not isinstance(each, inspect.NoneType)]

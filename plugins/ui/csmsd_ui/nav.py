@@ -21,7 +21,7 @@ ENTRIES: tuple[tuple[NavItem, str], ...] = (
     (NavItem("Plugins", "/ui/plugins", "System", "plug"), ""),
     (NavItem("Security", "/ui/security", "System", "shield"), "security"),
     (NavItem("Access", "/ui/access", "System", "user", "admin"), ""),
-    (NavItem("Audit", "/ui/audit", "System", "log", "admin"), ""),
+    (NavItem("Audit", "/ui/audit", "System", "log", "operate"), ""),
     (NavItem("Settings", "/ui/settings", "System", "cog", "admin"), ""),
 )
 

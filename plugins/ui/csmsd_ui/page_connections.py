@@ -10,7 +10,7 @@ from litestar.params import FromQuery
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from csmsd.events import Event
-from csmsd.station import StationRecord
+from csmsd.station import Registration, StationRecord
 from csmsd_ui.addresses import addresses_for
 from csmsd_ui.desk import Desk
 from csmsd_ui.doctor import causes, is_known, stages_of, steps_for
@@ -87,7 +87,7 @@ def connection_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
             raise HTTPException(detail=f"{station_id} is registered already.", status_code=409)
         is_open = host.config.access.authentication != "required"
         password = None if is_open and form.get("password") == "none" else host.credentials.generate()
-        registration = "Pending" if form.get("registration") == "Pending" else "Accepted"
+        registration: Registration = "Pending" if form.get("registration") == "Pending" else "Accepted"
         record = await host.stations.register(StationRecord(station_id, registration), password)
         host.audit.record(request.user, "station.register", station_id, None, record)
         return desk.pages.respond(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response, get, post
@@ -21,7 +21,6 @@ from csmsd_firmware.selection import Selection, select_stations
 from csmsd_ui.command_forms import outcome_words
 from csmsd_ui.desk import Desk
 from csmsd_ui.principal import AnyRequest
-from csmsd_ui.rendering import segment
 from csmsd_ui.station_view import about
 from csmsd_ui.tabs import head_of
 from csmsd_ui.targets import back_to
@@ -170,7 +169,6 @@ def station_firmware_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
         return await show(request, station_id, outcome_words(sent.record))
 
     return [tab, act]
-
 
 
 def _whole(text: str) -> int:

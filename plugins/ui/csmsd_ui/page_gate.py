@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from litestar import Response, get, post
 from litestar.params import FromQuery
@@ -20,22 +21,26 @@ from csmsd_web.refusals import LoginThrottled
 from csmsd_web.routes_sessions import peer_of
 
 
+def _enter(desk: Desk, login: Login, target: str) -> Redirect:
+    answer = back_to(target)
+    answer.cookies.append(desk.web.sessions.cookie(login.text))
+    return answer
+
+
+def _refuse(
+    desk: Desk, request: AnyRequest, template: str, title: str, error: CsmsdError, **context: Any
+) -> Response[str]:
+    is_throttled = isinstance(error, LoginThrottled)
+    answer = desk.pages.respond(
+        request, template, title=title, status=429 if is_throttled else 403, error=_sentence(error), **context
+    )
+    if isinstance(error, LoginThrottled):
+        answer.headers["retry-after"] = str(error.whole_seconds)
+    return answer
+
+
 def gate_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
-    """Public, all but the last two."""
-
-    def enter(login: Login, target: str) -> Redirect:
-        answer = back_to(target)
-        answer.cookies.append(desk.web.sessions.cookie(login.text))
-        return answer
-
-    def refuse(request: AnyRequest, template: str, title: str, error: CsmsdError, **context: object) -> Response[str]:
-        is_throttled = isinstance(error, LoginThrottled)
-        answer = desk.pages.respond(
-            request, template, title=title, status=429 if is_throttled else 403, error=_sentence(error), **context
-        )
-        if isinstance(error, LoginThrottled):
-            answer.headers["retry-after"] = str(error.whole_seconds)
-        return answer
+    """For whoever wants to come in."""
 
     @get("/ui/sign-in", scope="public")
     async def sign_in_page(request: AnyRequest) -> Response[str] | Redirect:
@@ -62,8 +67,8 @@ def gate_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
                 previous=desk.web.sessions.text_in(request),
             )
         except CsmsdError as error:
-            return refuse(request, "sign_in.html", "Sign in", error, target=target, name=name, nobody_yet=False)
-        return enter(login, target)
+            return _refuse(desk, request, "sign_in.html", "Sign in", error, target=target, name=name, nobody_yet=False)
+        return _enter(desk, login, target)
 
     @get(PATH, scope="public")
     async def welcome_page(request: AnyRequest, link: FromQuery[str] = "") -> Response[str]:
@@ -90,8 +95,14 @@ def gate_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
             )
         except CsmsdError as error:
             found = desk.web.links.look(link)
-            return refuse(request, "welcome.html", "Welcome", error, link=link, found=found)
-        return enter(login, "/ui/")
+            return _refuse(desk, request, "welcome.html", "Welcome", error, link=link, found=found)
+        return _enter(desk, login, "/ui/")
+
+    return [sign_in_page, sign_in, welcome_page, welcome]
+
+
+def account_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
+    """For whoever is in."""
 
     @get("/ui/account", scope="own")
     async def account(request: AnyRequest) -> Response[str]:
@@ -111,8 +122,8 @@ def gate_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
                 user, peer=peer_of(request), user_agent=request.headers.get("user-agent", "")
             )
         except CsmsdError as error:
-            return refuse(request, "account.html", "Account", error, done=False)
-        return enter(login, "/ui/account")
+            return _refuse(desk, request, "account.html", "Account", error, done=False)
+        return _enter(desk, login, "/ui/account")
 
     @post("/ui/sign-out", scope="own", status_code=303)
     async def sign_out(request: AnyRequest) -> Redirect:
@@ -123,8 +134,7 @@ def gate_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
         answer.headers["clear-site-data"] = '"cache", "storage"'
         return answer
 
-    return [sign_in_page, sign_in, welcome_page, welcome, account, change_password, sign_out]
-
+    return [account, change_password, sign_out]
 
 
 def _sentence(error: CsmsdError) -> str:

@@ -28,8 +28,10 @@ STATES = (
 )  # fmt: skip
 CLASSES = {"SuspendedEV": "suspended", "SuspendedEVSE": "suspended", "Finishing": "preparing"}
 LATEST = 12
-OPEN = sa.select(sa.func.count()).select_from(transaction).where(
-    transaction.c.stop_rank == 0, transaction.c.superseded_by.is_(None)
+OPEN = (
+    sa.select(sa.func.count())
+    .select_from(transaction)
+    .where(transaction.c.stop_rank == 0, transaction.c.superseded_by.is_(None))
 )
 BEGUN = sa.select(sa.func.count(), sa.func.sum(transaction.c.meter_stop - transaction.c.meter_start)).where(
     transaction.c.started_at >= sa.bindparam("since", type_=transaction.c.started_at.type)  # there is an index by it
@@ -58,7 +60,8 @@ async def numbers(desk: Desk, viewer: Viewer) -> dict[str, Any]:
 
     running, begun, energy = await desk.host.store.read(read)
     total = sum(fleet.connectors.values())
-    bar, at = [], 0.0
+    bar: list[tuple[str, float, float]] = []
+    at = 0.0
     for state in STATES:
         share = fleet.connectors.get(state, 0) / total * 1000 if total else 0
         bar.append((CLASSES.get(state, state.lower()), round(at, 2), round(share, 2)))
@@ -91,7 +94,9 @@ def happening(event: Event) -> Happening | None:
             words = f"connector {data.get('connector_id')}" + ("" if error == "NoError" else f", {error}")
             return Happening(event.at, event.station_id, str(data.get("status", "")), words)
         case "transaction.started":
-            return Happening(event.at, event.station_id, "", f"transaction {data.get('id')} began, {data.get('id_tag')}")
+            return Happening(
+                event.at, event.station_id, "", f"transaction {data.get('id')} began, {data.get('id_tag')}"
+            )
         case "transaction.stopped":
             energy = data.get("energy_wh")
             told = f", {energy / 1000:.2f} kWh" if isinstance(energy, int) else ""
@@ -155,11 +160,7 @@ def overview_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
             concerns=await concerns(desk),
             news=[],
             urls=desk.host.ocpp_urls,
-            panels=[
-                await desk.boxed(panel.title, plugin, lambda panel=panel: panel.render(""))
-                for plugin, panel in desk.extras.panels("overview")
-                if viewer.may(panel.scope)
-            ],
+            panels=await desk.panels(request, "overview"),
             **await numbers(desk, viewer),
         )
 

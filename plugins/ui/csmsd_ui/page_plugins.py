@@ -38,8 +38,10 @@ def plugin_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @get("/ui/plugins/{name:str}", scope="read")
     async def plugin(request: AnyRequest, name: FromPath[str]) -> Response[str]:
         """One, with what would be missing without it."""
-        status, viewer = status_of(name), desk.viewer(request)
-        needed_by = [each.name for each in desk.host.plugins.status() if name in each.requires and each.state == "enabled"]
+        status = status_of(name)
+        needed_by = [
+            each.name for each in desk.host.plugins.status() if name in each.requires and each.state == "enabled"
+        ]
         return desk.pages.respond(
             request,
             "plugin.html",
@@ -47,11 +49,7 @@ def plugin_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
             p=status,
             needed_by=needed_by,
             is_ours=name in OURS,
-            panels=[
-                await desk.boxed(panel.title, owner, lambda panel=panel: panel.render(name))
-                for owner, panel in desk.extras.panels("plugin")
-                if owner == name and viewer.may(panel.scope)
-            ],
+            panels=await desk.panels(request, "plugin", name, of=name),
         )
 
     @post("/ui/plugins/{name:str}/enable", scope="admin", status_code=303)

@@ -34,4 +34,4 @@ def preference_routes() -> Sequence[ControllerRouterHandler]:
 
 
 def _cookie(name: str, value: str) -> Cookie:
-    return Cookie(name, value, max_age=YEAR, path="/ui", samesite="lax")
+    return Cookie(key=name, value=value, max_age=YEAR, path="/ui", samesite="lax")

@@ -47,7 +47,13 @@ def profile_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
         return await plugin.schedules.preview(station_id, connector_id, built, query)
 
     async def show(
-        request: AnyRequest, station_id: str, form: Mapping[str, str], *, error: str = "", status: int = 200, **more: Any
+        request: AnyRequest,
+        station_id: str,
+        form: Mapping[str, str],
+        *,
+        error: str = "",
+        status: int = 200,
+        words: tuple[str, str] | None = None,
     ) -> Response[str]:
         plugin = smart_charging_of(desk)
         head = head_of(desk, desk.viewer(request), station_id, "profiles", (await about(desk, station_id)).line)
@@ -77,7 +83,7 @@ def profile_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
             kinds=KINDS,
             units=UNITS,
             rows=range(ROWS),
-            **{"words": None, **more},
+            words=words,
         )
 
     @get("/ui/stations/{station_id:str}/profiles", scope="read")

@@ -32,7 +32,7 @@ def search_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
 
     @get("/ui/search", scope="read")
     async def search(request: AnyRequest, q: FromQuery[str] = "") -> Response[str]:
-        """Stations by a part of what they are called, tags by their beginning, transactions by number, pages, commands."""
+        """Stations by a part of their names, tags by their beginning, transactions by number, pages, commands."""
         word, viewer = q.strip(), desk.viewer(request)
         found: list[Found] = []
         if word:
@@ -42,7 +42,9 @@ def search_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
             tags = await desk.core.tags.page(prefix=word, limit=MOST)
             found += [Found("Tag", tag.id_tag, f"/ui/tags/{segment(tag.id_tag)}", tag.note) for tag in tags]
             pages = [item for _, items in menu(desk, viewer) for item in items]
-            found += [Found("Page", each.label, each.path) for each in pages if word.casefold() in each.label.casefold()]
+            found += [
+                Found("Page", each.label, each.path) for each in pages if word.casefold() in each.label.casefold()
+            ]
         if request.headers.get("hx-request") == "true":
             return desk.pages.answer(request, "search_found.html", found=found, q=word)
         return desk.pages.respond(request, "search.html", title="Search", found=found, q=word)
@@ -50,7 +52,9 @@ def search_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     async def _stations(word: str, may_operate: bool) -> list[Found]:
         first, _, rest = word.partition(" ")
         actions = {name.casefold(): name for name in desk.host.commands.known}
-        action = next((name for folded, name in actions.items() if folded.startswith(first.casefold())), "") if rest else ""
+        action = (
+            next((name for folded, name in actions.items() if folded.startswith(first.casefold())), "") if rest else ""
+        )
         wanted = (rest if action else word).strip().casefold()
         fleet = await desk.figures.fleet()
         matching = [
@@ -64,6 +68,8 @@ def search_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
                 Found("Command", f"{action} {record.id}", f"/ui/stations/{segment(record.id)}/commands/{action}")
                 for record in matching[:MOST]
             ]
-        return [Found("Station", record.id, f"/ui/stations/{segment(record.id)}", record.note) for record in matching[:MOST]]
+        return [
+            Found("Station", record.id, f"/ui/stations/{segment(record.id)}", record.note) for record in matching[:MOST]
+        ]
 
     return [search]

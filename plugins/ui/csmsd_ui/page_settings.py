@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Response, get
@@ -23,7 +23,7 @@ def settings_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     @get("/ui/settings", scope="admin")
     async def settings(request: AnyRequest) -> Response[str]:
         """The whole configuration; what differs from the default is marked."""
-        viewer, config = desk.viewer(request), desk.host.config
+        config = desk.host.config
         defaults = dict(_flat(Config(), ""))
         rows = [(key, text, defaults.get(key) != text) for key, text in _flat(config, "")]
         return desk.pages.respond(
@@ -36,11 +36,7 @@ def settings_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
             http=desk.web.http_url,
             dialect=desk.host.store.dialect,
             is_ready=desk.host.is_ready,
-            panels=[
-                await desk.boxed(panel.title, plugin, lambda panel=panel: panel.render(""))
-                for plugin, panel in desk.extras.panels("settings")
-                if viewer.may(panel.scope)
-            ],
+            panels=await desk.panels(request, "settings"),
         )
 
     return [settings]
@@ -66,6 +62,6 @@ def _told(key: str, value: Any) -> str:
         scheme, _, rest = value.partition("://")
         return f"{scheme}://…@{rest.rpartition('@')[2]}"
     if isinstance(value, (tuple, list)):
-        items: Sequence[Any] = value
+        items = cast("Sequence[Any]", value)
         return ", ".join(getattr(each, "name", None) or str(each) for each in items)
     return str(value)

@@ -46,11 +46,7 @@ def station_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
             chart_of=running[0].id if running else "",
             exchanges=await host.journal.exchanges(ExchangeFilter(station_id, limit=EXCHANGES)),
             deviations=(await host.journal.deviations(station_id=station_id))[:3],
-            panels=[
-                await desk.boxed(panel.title, plugin, lambda panel=panel: panel.render(station_id))
-                for plugin, panel in desk.extras.panels("station")
-                if viewer.may(panel.scope)
-            ],
+            panels=await desk.panels(request, "station", station_id),
             box=box_of(desk, station_id, "RemoteStartTransaction") if viewer.may("operate") else None,
         )
 

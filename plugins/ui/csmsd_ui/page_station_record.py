@@ -12,11 +12,12 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
-from csmsd.errors import CsmsdError
+from csmsd.errors import CsmsdError, InvalidStation
 from csmsd.ocpp.decoding import Tolerance
-from csmsd.station import StationRecord
+from csmsd.station import Registration, StationRecord
 from csmsd_ui.addresses import addresses_for
 from csmsd_ui.desk import Desk
+from csmsd_ui.doctor import is_known
 from csmsd_ui.principal import AnyRequest
 from csmsd_ui.rendering import segment
 from csmsd_ui.station_view import about
@@ -34,7 +35,13 @@ def station_record_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     def add_page(request: AnyRequest, id: FromQuery[str] = "") -> Response[str]:  # noqa: A002 -- the query's name
         """The form, with the identity that somebody has knocked with."""
         return desk.pages.respond(
-            request, "station_add.html", title="Add a station", error="", station_id=id, note="", may_be_open=_open(desk)
+            request,
+            "station_add.html",
+            title="Add a station",
+            error="",
+            station_id=id,
+            note="",
+            may_be_open=_open(desk),
         )
 
     @post("/ui/stations/add", scope="operate", status_code=200)
@@ -43,17 +50,12 @@ def station_record_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
         form = await typed_in(request)
         station_id, note = form.get("id", "").strip(), form.get("note", "")
         password = _password(desk, form)
-        known = _find(desk, station_id)
+        registration: Registration = "Pending" if form["registration"] == "Pending" else "Accepted"
         try:
-            if known is not None:
-                raise HTTPException(detail=f"{station_id} is registered already.", status_code=409)
-            registration: Any = form.get("registration", "Accepted")
-            wanted = StationRecord(
-                station_id, registration if registration in REGISTRATIONS else "Accepted", note=note
-            )
-            record = await desk.host.stations.register(wanted, password)
-        except (CsmsdError, HTTPException) as error:
-            text = str(getattr(error, "detail", "") or error)
+            _refuse_known(desk, station_id)
+            record = await desk.host.stations.register(StationRecord(station_id, registration, note=note), password)
+        except CsmsdError as error:
+            text = str(error)
             return desk.pages.respond(
                 request,
                 "station_add.html",
@@ -139,11 +141,9 @@ def _open(desk: Desk) -> bool:
     return desk.host.config.access.authentication != "required"
 
 
-def _find(desk: Desk, station_id: str) -> StationRecord | None:
-    try:
-        return desk.host.stations.record(station_id)
-    except CsmsdError:
-        return None
+def _refuse_known(desk: Desk, station_id: str) -> None:
+    if is_known(desk.host, station_id):
+        raise InvalidStation(f"{station_id} is registered already")
 
 
 def _password(desk: Desk, form: Mapping[str, str]) -> str | None:
@@ -166,4 +166,3 @@ def _fields(form: Mapping[str, str]) -> dict[str, Any]:
     fields["whole_seconds"] = form.get("whole_seconds") == "yes"
     fields["accept_long_message_ids"] = form.get("accept_long_message_ids") == "yes"
     return fields
-

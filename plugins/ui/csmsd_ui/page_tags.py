@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from litestar import Response, get, post
 from litestar.exceptions import HTTPException
@@ -87,7 +88,7 @@ def _tag_of(form: dict[str, str]) -> Tag:
     limit = form.get("limit", "")
     if limit and not (limit.isdecimal() and 0 < len(limit) < 10):
         raise HTTPException(detail="The most sessions at a time is a whole number.", status_code=422)
-    status = "Blocked" if form.get("status") == "Blocked" else "Accepted"
+    status: Literal["Accepted", "Blocked"] = "Blocked" if form.get("status") == "Blocked" else "Accepted"
     return Tag(
         form.get("id_tag", ""),
         status,

@@ -74,7 +74,7 @@ async def facts_of(desk: Desk, transaction: Transaction) -> dict[str, Any]:
 def _known(desk: Desk, transaction: Transaction) -> Sequence[Any]:
     try:
         return [desk.host.stations.record(transaction.station_id)]
-    except Exception:  # noqa: BLE001 -- removed stations have transactions too
+    except Exception:
         return []
 
 
@@ -85,7 +85,6 @@ def transaction_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
     async def transaction(request: AnyRequest, transaction_id: FromPath[int]) -> Response[str]:
         """All that is known."""
         found, service = await find(desk, transaction_id), desk.core.transactions
-        viewer = desk.viewer(request)
         readings = await service.readings(transaction_id)
         waiting = await service.proposals(found.station_id, 100)
         return desk.pages.respond(
@@ -98,11 +97,7 @@ def transaction_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
             stops=await service.stops(transaction_id),
             proposals=[each for each in waiting if each.transaction_id == transaction_id],
             reasons=REASONS,
-            panels=[
-                await desk.boxed(panel.title, plugin, lambda panel=panel: panel.render(str(transaction_id)))
-                for plugin, panel in desk.extras.panels("transaction")
-                if viewer.may(panel.scope)
-            ],
+            panels=await desk.panels(request, "transaction", str(transaction_id)),
         )
 
     @get("/ui/data/transactions/{transaction_id:int}", scope="read")
@@ -110,7 +105,9 @@ def transaction_routes(desk: Desk) -> Sequence[ControllerRouterHandler]:
         """Its curves: at most 600 points each."""
         await find(desk, transaction_id)
         readings: Sequence[Reading] = await desk.core.transactions.readings(transaction_id)
-        return Response(series_of(readings), media_type="application/json", headers={"cache-control": HEADERS["cache-control"]})
+        return Response(
+            series_of(readings), media_type="application/json", headers={"cache-control": HEADERS["cache-control"]}
+        )
 
     @get("/ui/events/transactions/{transaction_id:int}", scope="read")
     async def watch(request: AnyRequest, transaction_id: FromPath[int]) -> ASGIApp:

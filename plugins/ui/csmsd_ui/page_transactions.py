@@ -28,13 +28,13 @@ STATUSES: tuple[TransactionStatus, ...] = get_args(TransactionStatus)
 def wanted_of(q: str, before: int | None, station_id: str | None = None) -> tuple[TransactionFilter, list[str]]:
     """What a filter asks of the database, and words that it cannot."""
     terms = parse(q, FIELDS)
-    status = next((each for each in STATUSES if each == (terms.value("status") or "").lower()), None)
+    known: dict[str, TransactionStatus] = {each: each for each in STATUSES}
     connector, tag = terms.value("connector") or "", terms.value("tag")
     wanted = TransactionFilter(
         station_id=station_id or terms.value("station"),
         connector_id=int(connector) if connector.isdecimal() and len(connector) < 10 else None,
         id_tag_key=None if tag is None else folded(tag),
-        status=status,
+        status=known.get((terms.value("status") or "").lower()),
         before_id=before,
         limit=ROWS + 1,
     )

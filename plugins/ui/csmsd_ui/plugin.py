@@ -18,33 +18,35 @@ from csmsd_ui.config import UiConfig
 from csmsd_ui.desk import Desk
 from csmsd_ui.errors import explainer
 from csmsd_ui.nav import menu
+from csmsd_ui.page_access import access_routes, token_routes
+from csmsd_ui.page_audit import audit_routes
 from csmsd_ui.page_commands import command_routes
-from csmsd_ui.page_gate import gate_routes
+from csmsd_ui.page_connections import connection_routes
+from csmsd_ui.page_deviations import deviation_routes
+from csmsd_ui.page_firmware import firmware_routes, station_firmware_routes
+from csmsd_ui.page_gate import account_routes, gate_routes
+from csmsd_ui.page_local_list import local_list_routes
+from csmsd_ui.page_messages import message_routes
+from csmsd_ui.page_overview import overview_routes
+from csmsd_ui.page_plugins import plugin_routes
 from csmsd_ui.page_preferences import preference_routes
+from csmsd_ui.page_profiles import profile_routes
+from csmsd_ui.page_reservations import reservation_routes
+from csmsd_ui.page_search import search_routes
+from csmsd_ui.page_security import security_routes
+from csmsd_ui.page_settings import settings_routes
 from csmsd_ui.page_station import station_routes
+from csmsd_ui.page_station_record import station_record_routes
+from csmsd_ui.page_station_tabs import station_tab_routes
 from csmsd_ui.page_stations import station_list_routes
 from csmsd_ui.page_tags import tag_routes
 from csmsd_ui.page_transaction import transaction_routes
 from csmsd_ui.page_transactions import transaction_list_routes
-from csmsd_ui.page_station_tabs import station_tab_routes
-from csmsd_ui.page_station_record import station_record_routes
-from csmsd_ui.page_messages import message_routes
-from csmsd_ui.page_connections import connection_routes
-from csmsd_ui.page_deviations import deviation_routes
-from csmsd_ui.page_overview import overview_routes
-from csmsd_ui.page_plugins import plugin_routes
-from csmsd_ui.page_search import search_routes
-from csmsd_ui.page_access import access_routes
-from csmsd_ui.page_settings import settings_routes
-from csmsd_ui.page_profiles import profile_routes
-from csmsd_ui.page_reservations import reservation_routes
-from csmsd_ui.page_local_list import local_list_routes
-from csmsd_ui.page_firmware import firmware_routes, station_firmware_routes
-from csmsd_ui.page_security import security_routes
 from csmsd_ui.rendering import Pages, Viewer
 
 PAGES = (
     gate_routes,
+    account_routes,
     station_list_routes,
     station_routes,
     command_routes,
@@ -60,6 +62,7 @@ PAGES = (
     plugin_routes,
     search_routes,
     access_routes,
+    token_routes,
     settings_routes,
     profile_routes,
     reservation_routes,
@@ -67,6 +70,7 @@ PAGES = (
     firmware_routes,
     station_firmware_routes,
     security_routes,
+    audit_routes,
 )
 
 

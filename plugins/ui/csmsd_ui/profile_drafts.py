@@ -61,7 +61,7 @@ def curves(parts: Sequence[tuple[str, Composite, Mapping[str, Any]]]) -> dict[st
     """Composite schedules of one start as steps for charts.js; a stretch without a limit is a gap."""
     start, duration = parts[0][1].start.timestamp(), parts[0][1].duration
     moments = sorted({0, duration, *(period.start_period for _, each, _ in parts for period in each.periods)})
-    series = [
+    series: list[dict[str, Any]] = [
         {
             "label": label,
             "unit": "W" if each.unit == "W" else "A",

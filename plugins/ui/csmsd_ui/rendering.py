@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -86,7 +86,7 @@ class Pages:
         return Viewer(
             principal_of(request),
             fmt.zone_of("" if shows_utc else name),
-            name if fmt.zone_of(name) is not fmt.UTC else "",
+            name if fmt.zone_of(name) is not UTC else "",
             shows_utc,
             "light" if theme == "light" else "dark" if theme == "dark" else "auto",
             self.host.env.now(),
@@ -96,7 +96,7 @@ class Pages:
     def fragment(self, viewer: Viewer | None, template: str, **context: Any) -> Fragment:
         """A part of a page; without a viewer times are UTC."""
         if viewer is None:
-            viewer = Viewer(None, fmt.UTC, "", True, "auto", self.host.env.now())
+            viewer = Viewer(None, UTC, "", True, "auto", self.host.env.now())
         return Fragment(self._env.get_template(template).render(viewer=viewer, **context))
 
     def respond(
@@ -145,9 +145,10 @@ def _environment(assets: Assets, loader: BaseLoader) -> Environment:
         cache_size=-1,
         finalize=_finalize,
     )
-    env.globals |= {"static": assets.url, "row_id": row_id, "query": query_of}
-    env.globals |= {"summary": exchanges.summary, "verdict": exchanges.verdict, "decider": exchanges.decider}
-    env.filters |= {
+    names: dict[str, Any] = {"static": assets.url, "row_id": row_id, "query": query_of}
+    names |= {"summary": exchanges.summary, "verdict": exchanges.verdict, "decider": exchanges.decider}
+    env.globals.update(names)
+    filters: dict[str, Any] = {
         "seg": segment,
         "kwh": fmt.energy,
         "grouped": fmt.grouped,
@@ -159,6 +160,7 @@ def _environment(assets: Assets, loader: BaseLoader) -> Environment:
         "pretty": pretty,
         "string_of": _string_of,
     }
+    env.filters.update(filters)
     return env
 
 
@@ -224,7 +226,7 @@ def pretty(payload: str | None) -> Markup:
 
 def _string_of(raw: object) -> str:
     """The text of a payload, be it one already or bytes."""
-    return raw if isinstance(raw, str) else bytes(raw).decode("utf-8", "replace")  # type: ignore[call-overload, no-any-return]
+    return raw if isinstance(raw, str) else bytes(raw).decode("utf-8", "replace")  # type: ignore[call-overload]
 
 
 class _Number(str):

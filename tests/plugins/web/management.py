@@ -114,7 +114,9 @@ class Browser:
         headers = more.pop("headers", {})
         if self.csrf and method not in ("GET", "HEAD"):
             headers = {"x-csrf-token": self.csrf, **headers}
-        return await self._client.request(method, full_path(path), headers=headers, **more)
+        is_whole = path == "/" or path.startswith(("/api/", "/ui/", "/healthz", "/readyz", "/metrics"))
+        full = path if is_whole else f"/api/v1{path}"
+        return await self._client.request(method, full, headers=headers, **more)
 
     async def log_in(self, name: str, password: str) -> httpx.Response:
         answer = await self.request("POST", "/session", json={"name": name, "password": password})
