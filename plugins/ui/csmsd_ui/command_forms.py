@@ -171,5 +171,5 @@ def _answer(record: CommandRecord) -> str:
         result = msgspec.json.decode(record.result or b"{}")
     except msgspec.DecodeError:
         result = None
-    status = result.get("status") if isinstance(result, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    status = result.get("status") if isinstance(result, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]: JSON has no types
     return f"{status or 'Answered'}{took}."

@@ -115,7 +115,7 @@ def _bare(type_: inspect.Type) -> tuple[inspect.Type, dict[str, Any]]:
     extra: dict[str, Any] = {}
     while True:
         if isinstance(type_, inspect.Metadata):
-            extra |= cast("dict[str, Any]", type_.extra or {})  # pyright: ignore[reportUnknownMemberType]
+            extra |= cast("dict[str, Any]", type_.extra or {})  # pyright: ignore[reportUnknownMemberType]: half typed
             type_ = type_.type
         elif isinstance(type_, inspect.UnionType):
             parts = [each for each in type_.types if not isinstance(each, inspect.NoneType)]
@@ -206,11 +206,11 @@ def flat(value: Any, path: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     match value:
         case dict():
-            for name, each in value.items():  # pyright: ignore[reportUnknownVariableType]
-                found |= flat(each, f"{path}.{name}" if path else str(name))  # pyright: ignore[reportUnknownArgumentType]
+            for name, each in value.items():  # pyright: ignore[reportUnknownVariableType]: JSON has no types
+                found |= flat(each, f"{path}.{name}" if path else str(name))  # pyright: ignore[reportUnknownArgumentType]: JSON has no types
         case list():
-            found[path + ROWS] = str(len(value))  # pyright: ignore[reportUnknownArgumentType]
-            for row, each in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            found[path + ROWS] = str(len(value))  # pyright: ignore[reportUnknownArgumentType]: JSON has no types
+            for row, each in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]: JSON has no types
                 found |= flat(each, f"{path}.{row}")
         case bool():
             found[path] = "true" if value else "false"

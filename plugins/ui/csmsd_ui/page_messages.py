@@ -22,6 +22,7 @@ from csmsd_ui.rendering import Viewer, query_of
 
 ROWS = 50
 AT_ONCE = 20  # new rows in one message of the stream; whoever wants all of them narrows the filter
+LOOKS = 3  # at what the journal writes without hurry
 MOST_ROUNDS = 8  # reads for one page of a filter that little fits
 FIELDS = ("station", "action", "direction", "error", "dev", "by")
 
@@ -79,22 +80,22 @@ class LiveMessages(LiveView):
     def __init__(self, desk: Desk, wanted: Filter, newest: int, viewer: Viewer) -> None:
         self._desk, self._wanted, self._newest, self._viewer = desk, wanted, newest, viewer
         self.station_id = wanted.value("station")
-        self._is_waiting = False
+        self._looks = 0  # how often to look for what has happened
 
     def dirtied(self, event: Event) -> Iterable[str]:
         """See LiveView."""
-        self._is_waiting = True
+        self._looks = LOOKS
         return ("rows",)
 
     @property
     def unsettled(self) -> frozenset[str]:
         """What happened may not be in the database yet."""
-        return frozenset({"rows"}) if self._is_waiting else frozenset()
+        return frozenset({"rows"}) if self._looks else frozenset()
 
     async def render(self, dirty: frozenset[str]) -> Sequence[Part]:
         """See LiveView."""
         read = await self._desk.host.journal.exchanges(to_read(self._wanted, after=self._newest, limit=200))
-        self._is_waiting = bool(read)
+        self._looks = 1 if read else max(0, self._looks - 1)
         if not read:
             return ()
         self._newest = max(exchange.id for exchange in read)

@@ -28,6 +28,7 @@ STATES = (
 )  # fmt: skip
 CLASSES = {"SuspendedEV": "suspended", "SuspendedEVSE": "suspended", "Finishing": "preparing"}
 LATEST = 12
+LOOKS = 3
 OPEN = (
     sa.select(sa.func.count())
     .select_from(transaction)
@@ -124,20 +125,28 @@ class LiveOverview(LiveView):
         self._desk, self._viewer = desk, viewer
         self._news: deque[Happening] = deque(maxlen=LATEST)
         self._judged_at: datetime | None = None
+        self._looks = 0  # how often to count anew: a count may be two seconds old
 
     def dirtied(self, event: Event) -> Iterable[str]:
         """See LiveView."""
         new = happening(event)
         if new is not None:
             self._news.appendleft(new)
+        self._looks = LOOKS
         return ("numbers", "news")
+
+    @property
+    def unsettled(self) -> frozenset[str]:
+        """See LiveView."""
+        return frozenset({"numbers"}) if self._looks else frozenset()
 
     async def render(self, dirty: frozenset[str]) -> Sequence[Part]:
         """See LiveView."""
         fragment, now = self._desk.pages.fragment, self._desk.host.env.now()
         parts = [Part("news", fragment(self._viewer, "overview_news.html", news=list(self._news)))]
-        if self._judged_at is None or (now - self._judged_at).total_seconds() >= 2 or EVERYTHING in dirty:
+        if self._judged_at is None or (now - self._judged_at).total_seconds() >= 1.4 or EVERYTHING in dirty:
             self._judged_at = now
+            self._looks = max(0, self._looks - 1)
             figures = await numbers(self._desk, self._viewer)
             parts.append(Part("numbers", fragment(self._viewer, "overview_numbers.html", **figures)))
             found = await concerns(self._desk)

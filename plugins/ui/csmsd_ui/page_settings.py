@@ -48,7 +48,7 @@ def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
         for name in value.__struct_fields__:
             yield from _flat(getattr(value, name), f"{key}.{name}" if key else name)
     elif isinstance(value, Mapping):
-        for name, each in value.items():  # pyright: ignore[reportUnknownVariableType]
+        for name, each in value.items():  # pyright: ignore[reportUnknownVariableType]: JSON has no types
             yield from _flat(each, f"{key}.{name}")
     else:
         yield key, _told(key, value)

@@ -28,6 +28,7 @@ POLICY = (
 HEADERS = {
     "content-security-policy": POLICY,
     "cache-control": "no-store",
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
@@ -226,7 +227,7 @@ def pretty(payload: str | None) -> Markup:
 
 def _string_of(raw: object) -> str:
     """The text of a payload, be it one already or bytes."""
-    return raw if isinstance(raw, str) else bytes(raw).decode("utf-8", "replace")  # type: ignore[call-overload]
+    return raw if isinstance(raw, str) else bytes(raw).decode("utf-8", "replace")  # type: ignore[call-overload]: JSON has no types
 
 
 class _Number(str):
@@ -243,13 +244,13 @@ def _colour(value: Any, depth: int) -> Markup:
                 return Markup("{}")
             pairs = [
                 Markup('{}<span class="k">{}</span>: {}').format(pad, _text(name), _colour(each, depth + 1))
-                for name, each in value.items()  # pyright: ignore[reportUnknownVariableType]
+                for name, each in value.items()  # pyright: ignore[reportUnknownVariableType]: JSON has no types
             ]
             return Markup("{{\n{}\n{}}}").format(Markup(",\n").join(pairs), end)
         case list():
             if not value:
                 return Markup("[]")
-            items = [Markup("{}{}").format(pad, _colour(each, depth + 1)) for each in value]  # pyright: ignore[reportUnknownVariableType]
+            items = [Markup("{}{}").format(pad, _colour(each, depth + 1)) for each in value]  # pyright: ignore[reportUnknownVariableType]: JSON has no types
             return Markup("[\n{}\n{}]").format(Markup(",\n").join(items), end)
         case _Number():
             return Markup('<span class="n">{}</span>').format(str(value))

@@ -12,12 +12,12 @@ from csmsd.host import Host
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 DEFAULTS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),  # pages with forms say same-origin, else browsers hide the forms' origin
 )
 
 
