@@ -3,10 +3,11 @@
 #   make run [ARGS="--open"]          csmsd on an SQLite file in ./data
 #   make test [TESTS="tests/ocpp"]    the tests; JOBS=2 in two processes, quicker, but real time is scarcer then
 #   make bench [ARGS=--quick]         csmsd beside its peers, see bench/README.md
+#   make screenshots                  the pictures in docs/ui.md, with Chromium
 #   make check                        format, lint, types, import contracts, generated files
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak bench docs clean
+.PHONY: help run test check soak bench docs screenshots clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,6 +53,9 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/pin.py --check
 	$(BIN)/python scripts/traceability.py --check
+
+screenshots: $(VENV)/.dev
+	@$(BIN)/python scripts/screenshots.py
 
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/traceability.py

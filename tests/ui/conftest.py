@@ -111,8 +111,6 @@ def violations(page: Page) -> list[str]:
         f"axe.run({{runOnly: {RULES}}}).then((r) => JSON.stringify("
         "r.violations.map((v) => [v.id, ...v.nodes.map((n) => n.html.slice(0, 200))])))"
     )
-    answer = session.send(
-        "Runtime.evaluate", {"expression": question, "awaitPromise": True, "returnByValue": True}
-    )
+    answer = session.send("Runtime.evaluate", {"expression": question, "awaitPromise": True, "returnByValue": True})
     text = answer["result"]["value"]
     return [] if text == "[]" else [text]

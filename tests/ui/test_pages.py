@@ -17,7 +17,14 @@ VALUES = {
     "{action:str}": "RemoteStartTransaction",
     "{name:str}": "reservation",
 }
-OTHERS = ("/ui/events/", "/ui/data/", "/ui/static/", "/ui/files/", "/ui/firmware/campaigns/", "/ui/stations/{station_id:str}/outcomes")
+OTHERS = (
+    "/ui/events/",
+    "/ui/data/",
+    "/ui/static/",
+    "/ui/files/",
+    "/ui/firmware/campaigns/",
+    "/ui/stations/{station_id:str}/outcomes",
+)
 MORE = (
     "/ui/stations/CP-1/commands/SetChargingProfile",
     "/ui/stations/CP-1/profiles?connector_id=1&stack_level=1&purpose=TxDefaultProfile&kind=Absolute&unit=A&limit0=16&start1=60&limit1=8.5",
