@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -42,11 +43,11 @@ def main() -> None:
             site.run(site.furnish)
             browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
             for name, path, theme, width in PICTURES:
-                context = browser.new_context(
-                    viewport={"width": width, "height": 800}, color_scheme=theme, base_url=site.url  # type: ignore[arg-type]  # a literal
-                )
+                look: Any = {"color_scheme": theme, "timezone_id": "Europe/Berlin"}
+                context = browser.new_context(viewport={"width": width, "height": 800}, base_url=site.url, **look)
                 key, value = site.run(site.session_of, "anna")
-                context.add_cookies([{"name": key, "value": value, "url": site.url}])
+                zone: Any = {"name": "csmsd_zone", "value": "Europe/Berlin", "url": f"{site.url}/ui/"}
+                context.add_cookies([{"name": key, "value": value, "url": site.url}, zone])
                 page = context.new_page()
                 page.goto(path)
                 page.wait_for_timeout(1500)

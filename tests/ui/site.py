@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import trio
 
+import csmsd_core
 from csmsd.config import Access, Config, Listen
 from csmsd.testing import TestCsms, TestStation, open_test_csms
-import csmsd_core
 from csmsd_core import BootNotification, CorePlugin, StartTransaction, StatusNotification, Tag
 from csmsd_web import WebPlugin
 

@@ -11,13 +11,55 @@ from tests.ui.site import Site
 
 RUN = "window.pwned=1"
 SEEDS = (
-    f"<script>{RUN}</script>", f"<img src=x onerror={RUN}>", f"\"><svg onload={RUN}>", f"'-{RUN}-'", f"javascript:{RUN}",
-    "</script>", "<!--", "]]>", "</title>", "</textarea><b>", "{{7*7}}", "{% raw %}", "${7*7}", "#{7*7}", "&lt;b&gt;", "&#x3c;b",
-    "\u202egnp.exe", "\u2066x\u2069", "\u200b", "\ufeff", "a\u0000b", "a\tb", "\u2028", "\x1b[31m", "'; DROP TABLE x; --",
-    "../../etc", "%2e%2e", "%00", "?a=b#c", "a/b", "hx-get=/x", "x\" hx-on:load=\"" + RUN, "data-hx-get", "=1+1", "@SUM(1)",
-    "<hx-partial>", "<template hx>", "<base href=//x>", "<meta http-equiv=refresh>", "<a href=javascript:1>", "Ａ＜script＞",
-    "<iframe srcdoc=x>", "<style>*{}</style>", "\"'`<>&", "\\", "%s%n", "𝕏", "é" * 30,
-)  # fmt: skip
+    f"<script>{RUN}</script>",
+    f"<img src=x onerror={RUN}>",
+    f'"><svg onload={RUN}>',
+    f"'-{RUN}-'",
+    f"javascript:{RUN}",
+    "</script>",
+    "<!--",
+    "]]>",
+    "</title>",
+    "</textarea><b>",
+    "{{7*7}}",
+    "{% raw %}",
+    "${7*7}",
+    "#{7*7}",
+    "&lt;b&gt;",
+    "&#x3c;b",
+    "\u202egnp.exe",
+    "\u2066x\u2069",
+    "\u200b",
+    "\ufeff",
+    "a\u0000b",
+    "a\tb",
+    "\u2028",
+    "\x1b[31m",
+    "'; DROP TABLE x; --",
+    "../../etc",
+    "%2e%2e",
+    "%00",
+    "?a=b#c",
+    "a/b",
+    "hx-get=/x",
+    'x" hx-on:load="' + RUN,
+    "data-hx-get",
+    "=1+1",
+    "@SUM(1)",
+    "<hx-partial>",
+    "<template hx>",
+    "<base href=//x>",
+    "<meta http-equiv=refresh>",
+    "<a href=javascript:1>",
+    "Ａ＜script＞",
+    "<iframe srcdoc=x>",
+    "<style>*{}</style>",
+    "\"'`<>&",
+    "\\",
+    "%s%n",
+    "𝕏",
+    "é" * 30,
+)
 WRAPS = ("{}", "A{}", "{}Z", " {} ", '"{}', "'{}'")
 STRINGS = [wrap.format(seed) for seed in SEEDS for wrap in WRAPS][:240]
 PAGES = (
@@ -43,7 +85,7 @@ async def _attack(site: Site) -> None:
         ):  # fmt: skip
             try:
                 await station.send_raw(action, json.dumps(payload).encode())
-            except Exception:  # noqa: BLE001, S112 -- a CALLERROR is as good an answer as any
+            except Exception:
                 continue
 
 

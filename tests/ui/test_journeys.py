@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -20,9 +20,8 @@ def obey(site: Site, station_id: str) -> None:
         station = site.stations[station_id]
 
         def accept(call: Call) -> None:
-            answer: dict[str, Any] = {"status": "Unlocked" if call.action == "UnlockConnector" else "Accepted"}
-            text = '[3,"%s",%s]' % (call.id, str(answer).replace("'", '"'))
-            station.push(text.encode())
+            answer = {"status": "Unlocked" if call.action == "UnlockConnector" else "Accepted"}
+            station.push(json.dumps([3, call.id, answer]).encode())
 
         station._react = accept  # type: ignore[method-assign]  # there is no other way to answer everything
 

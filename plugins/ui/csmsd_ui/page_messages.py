@@ -21,9 +21,10 @@ from csmsd_ui.principal import AnyRequest
 from csmsd_ui.rendering import Viewer, query_of
 
 ROWS = 50
+READ = 200  # at a time
 AT_ONCE = 20  # new rows in one message of the stream; whoever wants all of them narrows the filter
 LOOKS = 3  # at what the journal writes without hurry
-MOST_ROUNDS = 8  # reads for one page of a filter that little fits
+MOST_ROUNDS = 20  # reads for one page of a filter that little fits
 FIELDS = ("station", "action", "direction", "error", "dev", "by")
 
 
@@ -60,14 +61,14 @@ async def one_page(host: Host, wanted: Filter, before: int | None) -> tuple[list
     """Fifty that fit, and where to go on; a filter that hardly anything fits ends after a few reads."""
     found: list[Exchange] = []
     for _ in range(MOST_ROUNDS):
-        read = await host.journal.exchanges(to_read(wanted, before=before, limit=ROWS * 2))
+        read = await host.journal.exchanges(to_read(wanted, before=before, limit=READ))
         for exchange in read:
             before = exchange.id
             if fits(exchange, wanted):
                 found.append(exchange)
                 if len(found) == ROWS:
                     return found, before
-        if len(read) < ROWS * 2:
+        if len(read) < READ:
             return found, None
     return found, before
 

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
+import msgspec
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from litestar import Response
@@ -225,9 +226,9 @@ def pretty(payload: str | None) -> Markup:
         return escape(fmt.visible(payload))
 
 
-def _string_of(raw: object) -> str:
+def _string_of(raw: str | msgspec.Raw) -> str:
     """The text of a payload, be it one already or bytes."""
-    return raw if isinstance(raw, str) else bytes(raw).decode("utf-8", "replace")  # type: ignore[call-overload]: JSON has no types
+    return raw if isinstance(raw, str) else bytes(raw).decode("utf-8", "replace")
 
 
 class _Number(str):

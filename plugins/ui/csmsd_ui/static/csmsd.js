@@ -9,7 +9,7 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const isFirst = decodeURIComponent(cookie("csmsd_zone") || "") !== zone;
 if (isFirst) { once("csmsd_zone", zone); if (zone !== "UTC" && cookie("csmsd_zone") && document.querySelector("time")) location.reload(); }
-for (const button of all("[data-zone]")) if (button.textContent === "Local") button.textContent = zone.split("/").pop().replaceAll("_", " ");
+for (const button of all("[data-zone]")) if (button.textContent === "Local" && zone !== "UTC") button.textContent = zone.split("/").pop().replaceAll("_", " ");
 
 let skew = Date.parse(document.body.dataset.now) - Date.now();
 function age(seconds) {
