@@ -14,7 +14,7 @@ from csmsd_web.principals import Scope
 
 def full_path(path: str) -> str:
     """Where a short path of a test leads."""
-    is_full = path == "/" or path.startswith(("/api/", "/healthz", "/readyz", "/metrics"))
+    is_full = path == "/" or path.startswith(("/api/", "/ui/", "/healthz", "/readyz", "/metrics"))
     return path if is_full else f"/api/v1{path}"
 
 
@@ -114,9 +114,7 @@ class Browser:
         headers = more.pop("headers", {})
         if self.csrf and method not in ("GET", "HEAD"):
             headers = {"x-csrf-token": self.csrf, **headers}
-        is_whole = path == "/" or path.startswith(("/api/", "/ui/", "/healthz", "/readyz", "/metrics"))
-        full = path if is_whole else f"/api/v1{path}"
-        return await self._client.request(method, full, headers=headers, **more)
+        return await self._client.request(method, full_path(path), headers=headers, **more)
 
     async def log_in(self, name: str, password: str) -> httpx.Response:
         answer = await self.request("POST", "/session", json={"name": name, "password": password})
