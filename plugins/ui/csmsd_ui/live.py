@@ -73,12 +73,13 @@ class LiveStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the browser leaves, its session ends, or csmsd stops."""
         self._streams.check_room()
-        await _put(send, {"type": "http.response.start", "status": 200, "headers": HEADERS})
         view = self._view
         with (
             self._host.events.watch(view.kinds, view.station_id, CAPACITY) as events,
             self._streams.lasting(),
         ):
+            # Only now: whoever sees the stream begin misses nothing from then on.
+            await _put(send, {"type": "http.response.start", "status": 200, "headers": HEADERS})
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
                 nursery.start_soon(self._collect, events)
