@@ -56,7 +56,7 @@ async def test_a_thousand_changes_are_few_messages(autojump_clock: object, event
         host, view, browser = csms.host, Counting(), Watching()
         web = host.plugins.get("web")
         assert isinstance(web, WebPlugin)
-        stream = LiveStream(host, web.streams, view, lambda: browser.is_allowed)
+        stream: Any = LiveStream(host, web.streams, view, lambda: browser.is_allowed)
         nursery.start_soon(stream, {}, browser.receive, browser.send)
         await trio.sleep(0.1)
         for number in range(10 * events_per_second):
@@ -78,9 +78,8 @@ async def test_lost_events_make_everything_dirty_and_a_broken_row_breaks_nothing
         host, view, browser = csms.host, Counting(), Watching()
         web = host.plugins.get("web")
         assert isinstance(web, WebPlugin)
-        nursery.start_soon(
-            LiveStream(host, web.streams, view, lambda: browser.is_allowed), {}, browser.receive, browser.send
-        )
+        stream: Any = LiveStream(host, web.streams, view, lambda: browser.is_allowed)
+        nursery.start_soon(stream, {}, browser.receive, browser.send)
         await trio.sleep(0.1)
         host.events.publish("x", "broken", host.env.now(), {})
         await trio.sleep(1)
