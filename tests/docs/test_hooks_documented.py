@@ -18,6 +18,8 @@ import csmsd_core.hookspecs
 import csmsd_localauth.hookspecs
 import csmsd_security.hookspecs
 import csmsd_smartcharging.hookspecs
+import csmsd_ui.hookspecs
+import csmsd_web.hookspecs
 from csmsd import NoConfig, Plugin, hookspecs
 from csmsd.host import Hooks
 from csmsd.testing import TestCsms, open_test_csms
@@ -28,7 +30,7 @@ from csmsd.testing.samples import sample_of
 PAGE = Path(__file__).parents[2] / "docs" / "hooks.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 MODULES: list[ModuleType] = [hookspecs, *(module for plugin in installed() for module in plugin.type.specs)]
-EVERYBODY = ("core", "firmware", "localauth", "reservation", "security", "smartcharging", "trigger", "web")
+EVERYBODY = ("core", "firmware", "localauth", "reservation", "security", "smartcharging", "trigger", "ui", "web")
 
 
 def _specs(module: ModuleType) -> Iterator[tuple[str, str, str, str]]:
@@ -44,6 +46,7 @@ def _specs(module: ModuleType) -> Iterator[tuple[str, str, str, str]]:
 
 SPECS = [spec for module in MODULES for spec in _specs(module)]
 NAMES = [spec[0] for spec in SPECS]
+PAGES_HOOKS: dict[str, Any] = {name: getattr(csmsd_ui.hookspecs, name) for name in NAMES if name.startswith("ui_")}
 SECTIONS = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", TEXT, flags=re.MULTILINE | re.DOTALL))
 
 
@@ -102,7 +105,7 @@ def plugin_with(name: str, calls: list[str]) -> type[Plugin[Any]]:
         """From the page."""
 
         name = "acme"
-        requires = tuple(one for one in EVERYBODY if one != "web")
+        requires = tuple(one for one in EVERYBODY if one not in ("ui", "web"))
 
     original = method.__code__
 
@@ -151,6 +154,13 @@ async def ask_what_no_day_asks(csms: TestCsms, name: str) -> None:
         case "transaction_updated":
             change = sample_of(imports()["TransactionChange"], is_full=True)
             await hooks.notify(csmsd_core.hookspecs.transaction_updated, station.id, change, 1)
+        case _ if name in PAGES_HOOKS:
+            pages: Any = csms.host.plugins.get("ui")
+            wanted = (pages.pages,) if "pages" in inspect.signature(PAGES_HOOKS[name]).parameters else ()
+            for answer in hooks.call_plain(PAGES_HOOKS[name], *wanted):
+                assert answer
+        case "web_pages":
+            hooks.call_plain(csmsd_web.hookspecs.web_pages)
         case _:
             pass
 

@@ -27,15 +27,17 @@ def ui_pages(pages: Pages) -> Sequence[ControllerRouterHandler]:
     Return Litestar handlers; they are mounted below `/ui/x`, and each declares a `scope` as for `web_routes`. Make the
     answer with `pages.respond(request, template, title=…)`, from a template that extends `page.html`; templates lie in
     your package's folder `templates` and are found as `<plugin>/<file>`. If you raise here your pages are missing.
+    Called each time.
     """
     raise AssertionError
 
 
 @hookspec(colour="plain")
 def ui_templates() -> str:
-    """Asked when the application is built: the import name of the package whose folder `templates` holds yours.
+    """Asked when the application is built, where your templates are.
 
-    If you raise your templates are missing. Called each time.
+    Return the import name of the package whose folder `templates` holds them. If you raise your templates are missing.
+    Called each time.
     """
     raise AssertionError
 
@@ -44,7 +46,7 @@ def ui_templates() -> str:
 def ui_panels(pages: Pages) -> Iterable[Panel]:
     """Asked for every page that has places for panels.
 
-    `render` makes the panel when its place is shown, with `pages.fragment`. If it raises, is slower than
+    Return yours; `render` makes the panel when its place is shown, with `pages.fragment`. If it raises, is slower than
     `panel_timeout` or returns anything but a `Fragment`, its card says so and the rest of the page is as always.
     """
     raise AssertionError
@@ -54,7 +56,7 @@ def ui_panels(pages: Pages) -> Iterable[Panel]:
 def ui_columns() -> Iterable[Column]:
     """Asked for every page of the list of stations or of transactions.
 
-    `cells` is awaited once for all rows of the page. If it raises or is slow the column says so.
+    Return yours; `cells` is awaited once for all rows of the page. If it raises or is slow the column says so.
     """
     raise AssertionError
 

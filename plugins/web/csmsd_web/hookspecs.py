@@ -26,7 +26,7 @@ def web_routes() -> Sequence[type[Controller] | BaseRouteHandler | Router]:
 
 
 @hookspec(colour="plain")
-def web_pages() -> Sequence[ControllerRouterHandler]:
+def web_pages() -> Sequence[type[Controller] | BaseRouteHandler | Router]:
     """Asked like `web_routes`, for what people open in a browser instead of what programs call.
 
     Return handlers whose paths are whole: nothing is put in front of them, and they are in no OpenAPI document. Scopes
