@@ -14,6 +14,7 @@ import csmsd_core
 from csmsd import (
     Action,
     Arrival,
+    BackendUnavailable,
     CallFailed,
     CallRefused,
     CallTimeout,
@@ -46,7 +47,7 @@ from csmsd.testing import (
     check_plugin,
     open_test_csms,
 )
-from csmsd_core import RESET, DataTransfer, DataTransferResponse, Reset, ResetResponse, Transaction
+from csmsd_core import RESET, DataTransfer, DataTransferResponse, IdTagInfo, Reset, ResetResponse, Transaction
 
 metadata = sa.MetaData()
 invoice = sa.Table("consumer_invoice", metadata, sa.Column("transaction_id", sa.BigInteger, primary_key=True))
@@ -123,6 +124,14 @@ class ConsumerPlugin(Plugin[ConsumerConfig]):
     async def transaction_stopped(self, station_id: str, fact: Transaction, fact_id: int) -> None:
         number: int = await self.host.store.submit(add_invoices, fact.id)
         self.log.info("%s: invoice %d of fact %d", station_id, number, fact_id)
+
+    @hookimpl
+    async def authorize_id_tag(self, station: Station, id_tag: str) -> IdTagInfo | None:
+        try:
+            with trio.fail_after(2):
+                return IdTagInfo("Accepted") if await self.price(station) else None
+        except trio.TooSlowError as error:
+            raise BackendUnavailable(f"{station.id}: nobody tells what {id_tag} pays") from error
 
     async def price(self, station: Station) -> int:
         found: int | None = await self.host.hooks.first(consumer_price, station, 3)
