@@ -22,6 +22,7 @@ from csmsd.testing.contract.world import (
     SETTLING,
     Report,
     end_everything,
+    house_of,
     reason_of,
     sentences_of,
     within,
@@ -49,9 +50,9 @@ async def _start_stop_start(subject: Subject, report: Report) -> None:
 
 async def _stop_and_start_twice(subject: Subject, csms: TestCsms, report: Report) -> None:
     for _ in range(2):
-        for what in ("disable", "enable"):
+        for what, change in (("disable", _disable), ("enable", _enable)):
             try:
-                is_done = await within(PATIENCE, getattr(csms.host.plugins, what), subject.name)
+                is_done = await within(PATIENCE, change, subject.name, csms)
             except (CsmsdError, ExceptionGroup) as error:
                 report(f"{subject.name} cannot be {what}d while csmsd runs: {reason_of(error)}")
                 return
@@ -62,6 +63,17 @@ async def _stop_and_start_twice(subject: Subject, csms: TestCsms, report: Report
     [status] = [one for one in csms.host.plugins.status() if one.name == subject.name]
     if status.state != "enabled" or status.failures:
         report(f"{subject.name} is {status.state} and fails after it was disabled and enabled: {status.last_failure}")
+
+
+async def _enable(name: str, csms: TestCsms) -> None:
+    await csms.host.plugins.enable(name)
+
+
+async def _disable(name: str, csms: TestCsms) -> None:
+    """Returns when its `serve` has ended, too: csmsd itself leaves behind what ignores that it is cancelled."""
+    await csms.host.plugins.disable(name)
+    while name in house_of(csms).supervisor.lingering():
+        await trio.sleep(1)
 
 
 def check_leaks(subject: Subject) -> Iterator[str]:
