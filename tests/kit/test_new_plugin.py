@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.architecture.conftest import ROOT, build, environment_with
 
 BIN = Path(sys.executable).parent
 PATIENCE = 200.0
+ENVIRONMENT = {**os.environ, "CSMSD_PLUGINS": "core,web,acme"}  # as the new project's README says
 NAMES = ("acme", "q2", "a_rather_long_name_of_a_vendor")
 
 
@@ -30,7 +32,7 @@ def new(*arguments: str) -> Result:
 
 def run(folder: Path, *command: str) -> str:
     """Type something in a folder; what it says, if it does not fail."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -86,12 +88,14 @@ def programs(wheel: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def url(programs: Path, tmp_path: Path) -> Iterator[str]:
-    """Where stations of a running `csmsd run --plugins core,web,acme` connect."""
-    command = [str(programs / "csmsd"), "run", "--plugins", "core,web,acme", "--listen-http", "127.0.0.1:0"]
+    """Where stations of a running `csmsd run` connect."""
+    command = [str(programs / "csmsd"), "run", "--listen-http", "127.0.0.1:0"]
     command += ["--listen-ocpp", "127.0.0.1:0", "--access-authentication", "none"]
     command += ["--access-unknown-stations", "register"]
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=log, text=True
+        )
     assert process.stdout is not None
     try:
         for line in process.stdout:
