@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from csmsd.command import AnyCommand
     from csmsd.errors import CsmsdError
     from csmsd.journal import Exchange
-    from csmsd.station import Station, StationRecord
+    from csmsd.station import Station, StationRecord, StationRegistered
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -160,6 +160,15 @@ def judge_certificate(record: StationRecord, certificate: bytes) -> str | None:
     (fail closed). Called for every upgrade with such a certificate.
     """
     raise AssertionError
+
+
+@hookspec()
+async def station_registered(station_id: str, fact: StationRegistered, fact_id: int) -> None:
+    """A fact: a station that was not known got a record, from an operator or at first contact (WS-07).
+
+    Called after the COMMIT, in order with the station's other facts, at least once: the same `fact_id` may come twice.
+    Returning takes the fact; if you raise or are slow it is delivered again, and in the end set aside for the operator.
+    """
 
 
 @hookspec()

@@ -14,6 +14,7 @@ from csmsd.command import AnyCommand
 from csmsd.config import Config
 from csmsd.env import Env
 from csmsd.events import Events
+from csmsd.facts import Facts
 from csmsd.hookspecs import Metric
 from csmsd.journal import Journal
 from csmsd.pending import Pending
@@ -76,13 +77,14 @@ class PluginStatus(msgspec.Struct, frozen=True):
     failures: int  # since start
     consecutive_failures: int
     calls: int
-    backlog: int  # facts in the outbox it has not taken yet
+    backlog: int  # facts in the outbox that it and its readers have not taken yet, also while it is not enabled
     last_failure: str = ""
     hooks: tuple[str, ...] = ()  # those it implements
     seconds: float = 0.0  # in its hooks since start; waiting included, but not for promises it has made
     blocked: int = 0  # steps in which everybody waited for it, as seen by the watchdog
     blocked_seconds: float = 0.0
     deprecated: tuple[str, ...] = ()  # what it should not use any more, one sentence each
+    set_aside: int = 0  # facts that it could not take: see Facts.set_aside
 
 
 class HookUser(msgspec.Struct, frozen=True):
@@ -290,6 +292,7 @@ class Host(ABC):
     events: Events
     journal: Journal
     plugins: Plugins
+    facts: Facts
     audit: Audit
 
     @property

@@ -45,6 +45,16 @@ class StationRecord(msgspec.Struct, frozen=True):
         return self.announced or self.registration
 
 
+class StationRegistered(msgspec.Struct, frozen=True):
+    """A station got a record: an operator added it, or it was registered at first contact (WS-07)."""
+
+    at: datetime
+    registration: Registration  # what the operator decided
+    security_profile: int | None  # None: the listener decides
+    serial_number: str
+    note: str
+
+
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """How a CALL arrived: offered to every action hook as its third argument."""
 

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from csmsd._kernel.outbox import Courier, Delivery, Pace
+from csmsd._kernel.set_aside import Failure, page
 from csmsd._kernel.storage import tables
 from csmsd._kernel.storage.database import Database
 from csmsd.env import Env
@@ -70,6 +71,9 @@ class Outbox:
 
     def courier(self, inbox: Inbox, name: str = "billing", pace: Pace = EAGER) -> Courier:
         return Courier(self.store, Env(), name, [Delivery(STOPPED, inbox.take)], pace)
+
+    async def failures(self, name: str = "billing") -> Sequence[Failure]:
+        return await self.store.read(lambda connection: page(connection, name, (0, ""), 1000))
 
     async def cursor(self, name: str = "billing") -> int | None:
         query = sa.select(tables.outbox_cursor.c.fact_id).where(tables.outbox_cursor.c.plugin == name)

@@ -108,6 +108,8 @@ class FakeCourier:
         self.plugin, self.deliveries = plugin, {delivery.fact.name: delivery.deliver for delivery in deliveries}
         self.is_running, self.backlog = False, 7
 
+    def end(self) -> None: ...
+
     async def run(self) -> None:
         self.is_running = True
         try:

@@ -99,9 +99,9 @@ def test_a_missing_column_or_table_is_noticed(engine: sa.Engine) -> None:
 
 
 def test_upgrading_twice_changes_nothing(engine: sa.Engine) -> None:
-    assert [lineage.pending for lineage in status(engine, KERNEL)] == [("0001", "0002", "0003", "0004")]
-    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", None, "0004", ("0001", "0002", "0003", "0004"))]
-    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", "0004", "0004", ())]
+    assert [lineage.pending for lineage in status(engine, KERNEL)] == [("0001", "0002", "0003", "0004", "0005")]
+    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", None, "0005", ("0001", "0002", "0003", "0004", "0005"))]
+    assert upgrade(engine, KERNEL) == [LineageStatus("kernel", "0005", "0005", ())]
     require_current(engine, KERNEL)
 
 
@@ -183,6 +183,7 @@ def test_ids_of_facts_go_on_after_those_of_an_older_csmsd(
 ) -> None:
     upgrade(engine, KERNEL)
     with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE kernel_outbox_failure DROP COLUMN recorded_at"))
         for column in ("way", "previous", "hash"):
             connection.execute(sa.text(f"ALTER TABLE kernel_audit DROP COLUMN {column}"))
         connection.execute(sa.text("DROP TABLE kernel_audit_mark"))

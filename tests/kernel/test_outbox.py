@@ -80,27 +80,9 @@ async def test_a_poison_fact_holds_up_its_own_station_only_and_is_set_aside(outb
     assert [number for who, number in inbox.taken if who == "B"] == [1, 2, 3]
     assert inbox.taken[-1] == ("A", 14)  # after the poison, never before
     assert inbox.refused == [13] * EAGER.attempts
-    (failure,) = await courier.failures()
+    (failure,) = await outbox.failures()
     assert (failure.fact.station_id, failure.attempts) == ("A", 3)
     assert "poison" in failure.reason
-
-
-async def test_a_fact_that_was_set_aside_can_be_delivered_later(outbox: Outbox) -> None:
-    inbox = Inbox(poison=[13])
-    courier = outbox.courier(inbox)
-    async with trio.open_nursery() as nursery:
-        await run(courier, nursery, outbox)
-        await outbox.record("A", 13, 14)
-        await inbox.wait_for(1)
-        nursery.cancel_scope.cancel()
-    (failure,) = await courier.failures()
-    with pytest.raises(ValueError, match="poison"):
-        await courier.retry(failure.fact.id)
-    inbox.poison.clear()
-    assert await courier.retry(failure.fact.id)
-    assert inbox.taken[-1] == ("A", 13)
-    assert await courier.failures() == []
-    assert not await courier.retry(failure.fact.id)
 
 
 async def test_a_fact_that_cannot_be_read_any_more_is_set_aside_at_once(outbox: Outbox) -> None:
@@ -119,7 +101,7 @@ async def test_a_fact_that_cannot_be_read_any_more_is_set_aside_at_once(outbox: 
         await outbox.record("A", 2)
         await inbox.wait_for(1)
         nursery.cancel_scope.cancel()
-    assert len(await courier.failures()) == 1
+    assert len(await outbox.failures()) == 1
 
 
 async def test_the_cursor_is_durable_and_passes_facts_of_no_concern(outbox: Outbox) -> None:
@@ -149,7 +131,7 @@ async def test_each_fact_has_all_its_attempts(outbox: Outbox) -> None:
         await outbox.record("A", 1, 2, 3)
         await inbox.wait_for(3)
         nursery.cancel_scope.cancel()
-    assert await courier.failures() == []
+    assert await outbox.failures() == []
 
 
 async def test_a_courier_that_is_run_again_serves_whom_it_was_serving_when_it_crashed(outbox: Outbox) -> None:

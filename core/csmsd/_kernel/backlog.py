@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from csmsd._kernel.outbox_statements import Progress, Straggler
-from csmsd._kernel.storage.facts import StoredFact
+from csmsd.facts import RecordedFact
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class StationBacklog:
 
     station_id: str
     position: int  # everything of this station up to here is delivered or set aside
-    waiting: deque[StoredFact] = field(default_factory=deque[StoredFact])
+    waiting: deque[RecordedFact] = field(default_factory=deque[RecordedFact])
     is_straggler: bool = False
     last_left: int = 0  # the last fact that was left in the table
     left: int = 0  # how many were
@@ -31,7 +31,7 @@ class StationBacklog:
         """Nothing waits, neither here nor in the table."""
         return not self.waiting and self.position >= self.last_left
 
-    def leave(self, fact: StoredFact) -> None:
+    def leave(self, fact: RecordedFact) -> None:
         """Let a fact stay in the table for now."""
         self.is_straggler = True
         self.last_left = max(self.last_left, fact.id)
@@ -43,7 +43,7 @@ class StationBacklog:
         while len(self.waiting) > 1:
             self.leave(self.waiting.pop())
 
-    def refill(self, facts: Sequence[StoredFact], read_to: int) -> None:
+    def refill(self, facts: Sequence[RecordedFact], read_to: int) -> None:
         """Take in what was left in the table; none: there is nothing up to there any more."""
         self.waiting.extend(facts)
         self.left = max(0, self.left - len(facts))
@@ -92,7 +92,7 @@ class Backlog:
         """How many facts a straggler may read now: always one."""
         return max(1, min(self._share, self.room))
 
-    def take(self, fact: StoredFact) -> StationBacklog | None:
+    def take(self, fact: RecordedFact) -> StationBacklog | None:
         """Put a fact into its station's backlog, or leave it; returns the backlog if it is a new one."""
         station = self._stations.get(fact.station_id)
         if station is None:

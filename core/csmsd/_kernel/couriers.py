@@ -28,14 +28,14 @@ class Couriers:
 
     def __init__(self, hooks: HookSet, runner: HookRunner, supervisor: Supervisor, make: MakeCourier) -> None:
         self._hooks, self._runner, self._supervisor, self._make = hooks, runner, supervisor, make
-        self._couriers: dict[str, tuple[Courier, frozenset[int]]] = {}  # and the facts it takes
+        self._couriers: dict[str, Courier] = {}
+        self._taken: dict[str, frozenset[int]] = {}  # the facts of those that run
 
     async def refresh(self, plugin: str, facts: Iterable[Fact[Any]]) -> None:
         """Let a plugin hear of these facts, as far as it implements their hooks; no effect if it does already."""
         wanted = [Delivery(fact, self._to(step, fact)) for fact in facts if (step := self._step(plugin, fact))]
         facts_wanted = frozenset(id(delivery.fact) for delivery in wanted)  # of new code they are other ones
-        taken = self._couriers[plugin][1] if plugin in self._couriers else frozenset[int]()
-        if facts_wanted != taken:
+        if facts_wanted != self._taken.get(plugin, frozenset[int]()):
             courier = self._make(plugin, wanted)
 
             async def run(task_status: trio.TaskStatus[None]) -> None:
@@ -43,21 +43,23 @@ class Couriers:
                 await courier.run()
 
             await self._supervisor.start(_service(plugin), run, partial(_log_crash, plugin))
-            self._couriers[plugin] = courier, facts_wanted
+            if plugin in self._couriers:
+                self._couriers[plugin].end()
+            self._couriers[plugin], self._taken[plugin] = courier, facts_wanted
 
     async def stop(self, plugin: str) -> None:
         """End a plugin's courier; what it was delivering will be delivered again."""
-        self._couriers.pop(plugin, None)
+        self._taken.pop(plugin, None)
         await self._supervisor.stop(_service(plugin))
 
     def cancel(self, plugin: str) -> None:
         """`stop` for plain code: it ends soon."""
-        self._couriers.pop(plugin, None)
+        self._taken.pop(plugin, None)
         self._supervisor.cancel(_service(plugin))
 
     def backlog(self, plugin: str) -> int:
-        """Facts that the plugin has not taken yet; 0 if it hears of none."""
-        return self._couriers[plugin][0].backlog if plugin in self._couriers else 0
+        """Facts that the plugin has not taken yet, also while it is not enabled; 0 if it never heard of any."""
+        return self._couriers[plugin].backlog if plugin in self._couriers else 0
 
     def _step(self, plugin: str, fact: Fact[Any]) -> Step | None:
         return self._hooks.step_of(plugin, fact.hook)

@@ -31,6 +31,7 @@ def kernel_metrics(house: House) -> Iterator[Metric]:
         yield Metric("plugin_blocked_total", held_up, status.blocked, labels, "counter")
         yield Metric("plugin_blocked_seconds_total", "How long they took", status.blocked_seconds, labels, "counter")
         yield Metric("plugin_backlog", "Facts the plugin has not taken yet", status.backlog, labels)
+        yield Metric("plugin_facts_set_aside", "Facts the plugin could not take", status.set_aside, labels)
         yield Metric("plugin_enabled", "1 while the plugin takes part", float(status.state == "enabled"), labels)
 
 

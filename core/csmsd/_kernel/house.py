@@ -8,7 +8,6 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import trio
@@ -23,13 +22,13 @@ from csmsd._kernel.connection import Connection, Context
 from csmsd._kernel.credentials import CredentialBook
 from csmsd._kernel.dispatch import Dispatcher
 from csmsd._kernel.door import Household, KernelDoor
+from csmsd._kernel.factdesk import FactDesk
 from csmsd._kernel.figures import kernel_metrics
 from csmsd._kernel.hashing import Hashing
 from csmsd._kernel.hooks import HookSet
 from csmsd._kernel.journal import DatabaseJournal
 from csmsd._kernel.lingering import naming_who_lingers
 from csmsd._kernel.loader import AnyPlugin, Loaded, installed_plugins, load_plugin, load_plugins
-from csmsd._kernel.outbox import Courier
 from csmsd._kernel.pluginconfig import check_tables
 from csmsd._kernel.plugins import PluginSet
 from csmsd._kernel.pool import Pool
@@ -98,14 +97,16 @@ class House(Host):
         self.credentials = credentials = CredentialBook(self.states, self.hashing, env)
         self.stations = self.book = StationBook(self.states, credentials, self.registry, store, env)
         self.supervisor = Supervisor(nursery)
+        self.facts = self.fact_desk = FactDesk(store, env, lambda: self.plugin_set.tables.facts)
         self.plugins = self.plugin_set = PluginSet(
             self,
             self.hook_set,
             self.hooks,
             self.supervisor,
             self.migrate,
-            partial(Courier, store, env),
+            self.fact_desk.courier,
             load_plugin,
+            self.fact_desk.figures,
         )
         self.commands = self.desk = CommandDesk(
             store,
@@ -180,6 +181,7 @@ class House(Host):
         await self._bring_up_to_date(migrate.KERNEL)
         await self.states.load()
         await self.desk.open()
+        await self.fact_desk.load()
         await nursery.start(self.hashing.serve)
         nursery.start_soon(self.attempts.run)
         silence = self.config.limits.silence_timeout

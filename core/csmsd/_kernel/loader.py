@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeGuard
 
 from csmsd.errors import PluginConflict, PluginError, PluginIncompatible, PluginNotFound, fault_in, in_words
+from csmsd.facts import KERNEL_FACTS
 from csmsd.plugin import API_VERSION, Plugin
 
 GROUP = "csmsd.plugins"
@@ -129,7 +130,8 @@ def check_claims(loaded: Iterable[Loaded]) -> None:
     types = [one.type for one in loaded]
     _check_owners("action", ((action.name, plugin.name) for plugin in types for action in plugin.actions))
     _check_owners("command", ((command.name, plugin.name) for plugin in types for command in plugin.commands))
-    _check_owners("fact", ((fact.name, plugin.name) for plugin in types for fact in plugin.facts))
+    own = [(fact.name, "csmsd") for fact in KERNEL_FACTS]
+    _check_owners("fact", (*own, *((fact.name, plugin.name) for plugin in types for fact in plugin.facts)))
     for plugin in types:
         for table in plugin.migrations.metadata.tables if plugin.migrations else ():
             if not table.startswith(f"{plugin.name}_"):

@@ -14,18 +14,20 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from random import Random
+from typing import Any, Protocol
 
 import msgspec
 import trio
 
 from csmsd._kernel import outbox_statements as statements
 from csmsd._kernel.backlog import Backlog, StationBacklog
-from csmsd._kernel.outbox_statements import Failure, Page, Position
+from csmsd._kernel.outbox_statements import Page, Position
+from csmsd._kernel.set_aside import Failure, set_aside
 from csmsd._kernel.storage.database import Database
-from csmsd._kernel.storage.facts import StoredFact
 from csmsd.env import Env
 from csmsd.errors import Bug, StoreError
+from csmsd.facts import NotNow, RecordedFact, Take
 from csmsd.store import Fact, Query, T
 
 log = logging.getLogger("csmsd.outbox")
@@ -41,6 +43,48 @@ class Delivery:
     deliver: Deliver
 
 
+class Wants(Protocol):
+    """Which facts a courier brings, and to whom."""
+
+    names: Sequence[str] | None  # None: all
+
+    def __contains__(self, name: str, /) -> bool: ...
+
+    async def take(self, fact: RecordedFact, /) -> None:
+        """Raises whatever its taker raises."""
+
+
+class ByName(Wants):
+    """A plugin's hooks."""
+
+    def __init__(self, deliveries: Iterable[Delivery]) -> None:
+        self._deliveries = {delivery.fact.name: delivery for delivery in deliveries}
+        self.names = list(self._deliveries)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._deliveries
+
+    async def take(self, fact: RecordedFact) -> None:
+        """Decode and deliver one."""
+        delivery = self._deliveries[fact.name]
+        await delivery.deliver(fact.station_id, delivery.fact.decode(fact.payload), fact.id)
+
+
+class ByReader(Wants):
+    """A reader's function, for facts as they are stored."""
+
+    def __init__(self, names: Iterable[str] | None, take: Take) -> None:
+        self.names = None if names is None else sorted(set(names))
+        self._wanted, self._take = frozenset(self.names or ()), take
+
+    def __contains__(self, name: str) -> bool:
+        return self.names is None or name in self._wanted
+
+    async def take(self, fact: RecordedFact) -> None:
+        """Hand it on."""
+        await self._take(fact)
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How a courier works; seconds and numbers."""
@@ -51,26 +95,42 @@ class Pace:
     attempts: int = 12  # then a fact is set aside: with these pauses after about half an hour
     first_pause: float = 1.0
     longest_pause: float = 600.0
+    jitter: float = 0.0  # the part of a pause that chance may take away
     cursor_interval: float = 1.0
+
+    def pause_after(self, refusals: int, error: BaseException, chance: Random) -> float:
+        """How long to wait before the next attempt; never shorter than asked for."""
+        pause: float = min(self.first_pause * 2.0 ** min(refusals - 1, 60), self.longest_pause)
+        asked = error.seconds if isinstance(error, NotNow) else 0.0
+        return max(pause * (1 - self.jitter * chance.random()), asked)
 
 
 class Courier:
     """Brings one plugin its facts. `run` is its task."""
 
     def __init__(
-        self, store: Database, env: Env, plugin: str, deliveries: Iterable[Delivery], pace: Pace | None = None
+        self,
+        store: Database,
+        env: Env,
+        plugin: str,
+        wants: Wants | Iterable[Delivery],
+        pace: Pace | None = None,
+        has_set_aside: Callable[[str], None] = lambda plugin: None,
     ) -> None:
-        self._store, self._env, self._plugin = store, env, plugin
-        self._deliveries = {delivery.fact.name: delivery for delivery in deliveries}
+        self._store, self._env, self._plugin = store, env, plugin  # or "<plugin>/<reader>"
+        self._has_set_aside = has_set_aside
+        self._wants = ByName(wants) if isinstance(wants, Iterable) else wants
         self._pace = pace or Pace()
-        self._names = list(self._deliveries)
+        self._names = self._wants.names
         self._backlog = Backlog(self._pace.window, self._pace.share, 0, ())
         self._beyond = 0
         self._is_caught_up = False  # everything that is committed is in the backlog, or was
         self._ready: deque[StationBacklog] = deque()  # whose first fact is to be delivered
         self._workers, self._idle = 0, trio.lowlevel.ParkingLot()
-        self._heard: list[StoredFact] | None = None  # committed while a page is being read
+        self._heard: list[RecordedFact] | None = None  # committed while a page is being read
         self._behind, self._room, self._progress = trio.Event(), trio.Event(), trio.Event()
+        self.is_running = False
+        self._stop_counting: Callable[[], None] | None = None
 
     @property
     def backlog(self) -> int:
@@ -79,12 +139,14 @@ class Courier:
 
     async def run(self) -> None:
         """Deliver until cancelled. A plugin that is new starts at the present end of the outbox."""
-        if not self._deliveries:
+        if self._names is not None and not self._names:
             return
+        self.end()
+        self.is_running = True
         self._is_caught_up, self._workers, self._heard = False, 0, None
-        self._backlog = await self._find_start()
-        self._ready = deque(self._backlog.stations)
         try:
+            self._backlog = await self._find_start()
+            self._ready = deque(self._backlog.stations)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._save_progress)
                 for _ in self._ready:
@@ -94,37 +156,50 @@ class Courier:
                     await self._read_on(nursery)
                 finally:
                     stop_listening()
+                    self._count_on()
         finally:
+            self.is_running = False
             self._save_soon()
+            self._count_on()
+            self._beyond, self._backlog = self.backlog, Backlog(self._pace.window, self._pace.share, 0, ())
 
-    async def failures(self) -> Sequence[Failure]:
-        """What has been set aside, oldest first."""
-        return await self._store.read(lambda connection: statements.failures_of(connection, self._plugin))
+    def end(self) -> None:
+        """It will not be run again, or is run now: there is no need to count what it misses."""
+        if self._stop_counting is not None:
+            self._stop_counting()
+            self._stop_counting = None
 
-    async def retry(self, fact_id: int) -> bool:
-        """Deliver a fact that was set aside; False: there is none. If it fails again, its error is raised."""
-        for failure in await self.failures():
-            if failure.fact.id == fact_id:
-                await self._deliver(failure.fact)
-                await self._store.submit(statements.forget_failures, (self._plugin, fact_id))
-                return True
-        return False
+    def wants(self, name: str) -> bool:
+        """Does it bring facts of this name?"""
+        return name in self._wants
 
-    def _hear(self, nursery: trio.Nursery, facts: Sequence[StoredFact]) -> None:
+    async def deliver(self, fact: RecordedFact) -> None:
+        """Deliver one fact, out of order, for instance one that was set aside; raises what its taker raises."""
+        await self._wants.take(fact)
+
+    def _count_on(self) -> None:
+        """While nobody takes facts, the operator sees how many wait; they themselves are in the table."""
+        if self._stop_counting is None:
+            self._stop_counting = self._store.when_facts_are_recorded(self._count)
+
+    def _count(self, facts: Sequence[RecordedFact]) -> None:
+        self._beyond += sum(fact.name in self._wants for fact in facts)
+
+    def _hear(self, nursery: trio.Nursery, facts: Sequence[RecordedFact]) -> None:
         """Facts have been committed. What comes while a page is read is kept until the page is there."""
         if self._is_caught_up:
             self._take(nursery, facts)
             return
-        wanted = [fact for fact in facts if fact.name in self._deliveries]
+        wanted = [fact for fact in facts if fact.name in self._wants]
         self._beyond += len(wanted)
         if self._heard is not None:
             self._heard += wanted
 
-    def _take(self, nursery: trio.Nursery, facts: Sequence[StoredFact]) -> None:
+    def _take(self, nursery: trio.Nursery, facts: Sequence[RecordedFact]) -> None:
         """Put what has just been committed into the backlog; without room for all of it, reading goes on."""
         room = self._backlog.room
         for fact in facts:
-            if fact.id <= self._backlog.read_to or fact.name not in self._deliveries:
+            if fact.id <= self._backlog.read_to or fact.name not in self._wants:
                 continue
             if room:
                 room -= 1
@@ -139,7 +214,7 @@ class Courier:
             self._backlog.read_to = max(self._backlog.read_to, facts[-1].id)
         self._progress.set()  # the cursor may pass facts that do not concern this plugin
 
-    def _put(self, nursery: trio.Nursery, fact: StoredFact) -> None:
+    def _put(self, nursery: trio.Nursery, fact: RecordedFact) -> None:
         station = self._backlog.take(fact)
         if station is not None:
             self._ready.append(station)
@@ -228,9 +303,9 @@ class Courier:
         )
         station.refill(facts, to)
 
-    async def _try(self, fact: StoredFact) -> Exception | SystemExit | None:
+    async def _try(self, fact: RecordedFact) -> Exception | SystemExit | None:
         try:
-            await self._deliver(fact)
+            await self.deliver(fact)
         except Bug as error:
             return error
         return None
@@ -257,14 +332,10 @@ class Courier:
             station.leave_all_but_first()
             self._progress.set()
             self._room.set()
-            await trio.sleep(min(self._pace.first_pause * 2 ** (station.refusals - 1), self._pace.longest_pause))
+            await trio.sleep(self._pace.pause_after(station.refusals, error, self._env.random))
         self._room.set()
         self._go_on_with(station)
         self._call_worker(nursery)
-
-    async def _deliver(self, fact: StoredFact) -> None:
-        delivery = self._deliveries[fact.name]
-        await delivery.deliver(fact.station_id, delivery.fact.decode(fact.payload), fact.id)
 
     async def _set_aside(self, failure: Failure) -> None:
         about = {"station": failure.fact.station_id, "plugin": self._plugin, "action": failure.fact.name}
@@ -273,10 +344,11 @@ class Courier:
         )
         while True:
             try:
-                await self._store.submit(statements.set_aside, failure)
+                await self._store.submit(set_aside, failure)
             except StoreError:
                 await trio.sleep(self._pace.first_pause)
             else:
+                self._has_set_aside(self._plugin)
                 return
 
     async def _save_progress(self) -> None:

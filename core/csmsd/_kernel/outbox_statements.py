@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from csmsd._kernel.storage.facts import StoredFact
-from csmsd._kernel.storage.tables import outbox, outbox_cursor, outbox_failure, outbox_straggler
+from csmsd._kernel.storage.tables import outbox, outbox_cursor, outbox_straggler
+from csmsd.facts import RecordedFact
+
+Names = Sequence[str] | None  # of facts; None: all
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """What comes after a cursor."""
 
-    facts: Sequence[StoredFact]
+    facts: Sequence[RecordedFact]
     read_to: int  # everything up to here that concerns the reader is in `facts` or was before
     beyond: int  # facts that did not fit
 
@@ -49,40 +51,30 @@ class Position:
     progress: Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A fact that a plugin could not take."""
-
-    plugin: str
-    fact: StoredFact
-    attempts: int
-    reason: str
-    at: datetime
-
-
+_IS_WANTED = sa.or_(sa.bindparam("every", type_=sa.Boolean), outbox.c.name.in_(sa.bindparam("names", expanding=True)))
 _PAGE = (
-    sa.select(outbox.c.id, outbox.c.name, outbox.c.station_id, outbox.c.payload)
-    .where(outbox.c.id > sa.bindparam("after"), outbox.c.name.in_(sa.bindparam("names", expanding=True)))
+    sa.select(outbox.c.id, outbox.c.name, outbox.c.station_id, outbox.c.payload, outbox.c.at)
+    .where(outbox.c.id > sa.bindparam("after"), _IS_WANTED)
     .order_by(outbox.c.id)
     .limit(sa.bindparam("limit"))
 )
-_BEYOND = (
-    sa.select(sa.func.count())
-    .select_from(outbox)
-    .where(outbox.c.id > sa.bindparam("after"), outbox.c.name.in_(sa.bindparam("names", expanding=True)))
-)
+_BEYOND = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.id > sa.bindparam("after"), _IS_WANTED)
 _END = sa.select(sa.func.coalesce(sa.func.max(outbox.c.id), 0))
 
 
-def page_of(connection: sa.Connection, after: int, names: Sequence[str], limit: int) -> Page:
+def _wanted(names: Names) -> dict[str, Any]:
+    return {"names": names or (), "every": names is None}
+
+
+def page_of(connection: sa.Connection, after: int, names: Names, limit: int) -> Page:
     """Up to `limit` facts of these names after a cursor."""
     end: int = connection.execute(_END).scalar_one()  # first: what is committed meanwhile must not be passed over
-    rows = connection.execute(_PAGE, {"after": after, "names": names, "limit": limit})
-    facts = [StoredFact(*row) for row in rows]
+    rows = connection.execute(_PAGE, {"after": after, "limit": limit, **_wanted(names)})
+    facts = [RecordedFact(*row) for row in rows]
     if len(facts) < limit:
         return Page(facts, max([after, end, *(fact.id for fact in facts[-1:])]), 0)
     last = facts[-1].id
-    beyond: int = connection.execute(_BEYOND, {"after": last, "names": names}).scalar_one()
+    beyond: int = connection.execute(_BEYOND, {"after": last, **_wanted(names)}).scalar_one()
     return Page(facts, last, beyond)
 
 
@@ -104,12 +96,12 @@ def find_cursors(connection: sa.Connection, plugins: Sequence[str]) -> Sequence[
 
 
 _OF_STATION = (
-    sa.select(outbox.c.id, outbox.c.name, outbox.c.station_id, outbox.c.payload)
+    sa.select(outbox.c.id, outbox.c.name, outbox.c.station_id, outbox.c.payload, outbox.c.at)
     .where(
         outbox.c.station_id == sa.bindparam("station"),
         outbox.c.id > sa.bindparam("after"),
         outbox.c.id <= sa.bindparam("to"),
-        outbox.c.name.in_(sa.bindparam("names", expanding=True)),
+        _IS_WANTED,
     )
     .order_by(outbox.c.id)
     .limit(sa.bindparam("limit"))
@@ -117,11 +109,11 @@ _OF_STATION = (
 
 
 def facts_of(
-    connection: sa.Connection, station_id: str, after: int, to: int, names: Sequence[str], limit: int
-) -> Sequence[StoredFact]:
+    connection: sa.Connection, station_id: str, after: int, to: int, names: Names, limit: int
+) -> Sequence[RecordedFact]:
     """Up to `limit` facts of these names that happened to one station, after one and up to another."""
-    wanted = {"station": station_id, "after": after, "to": to, "names": names, "limit": limit}
-    return [StoredFact(*row) for row in connection.execute(_OF_STATION, wanted)]
+    wanted = {"station": station_id, "after": after, "to": to, "limit": limit, **_wanted(names)}
+    return [RecordedFact(*row) for row in connection.execute(_OF_STATION, wanted)]
 
 
 _STRAGGLERS = (
@@ -138,7 +130,7 @@ _STRAGGLERS = (
             outbox.c.station_id == outbox_straggler.c.station_id,
             outbox.c.id > outbox_straggler.c.fact_id,
             outbox.c.id <= sa.bindparam("cursor"),
-            outbox.c.name.in_(sa.bindparam("names", expanding=True)),
+            _IS_WANTED,
         ),
     )
     .where(outbox_straggler.c.plugin == sa.bindparam("name"))
@@ -146,9 +138,9 @@ _STRAGGLERS = (
 )
 
 
-def stragglers_of(connection: sa.Connection, plugin: str, cursor: int, names: Sequence[str]) -> Sequence[Straggler]:
+def stragglers_of(connection: sa.Connection, plugin: str, cursor: int, names: Names) -> Sequence[Straggler]:
     """Every straggler of a plugin, and what waits for it of these names."""
-    rows = connection.execute(_STRAGGLERS, {"name": plugin, "cursor": cursor, "names": names})
+    rows = connection.execute(_STRAGGLERS, {"name": plugin, "cursor": cursor, **_wanted(names)})
     return [Straggler(*row) for row in rows]
 
 
@@ -180,61 +172,3 @@ def move_cursors(connection: sa.Connection, positions: Sequence[Position]) -> Se
         if progress.caught_up:
             connection.execute(_CATCH_UP, [{"name": plugin, "station": each} for each in progress.caught_up])
     return [None] * len(positions)
-
-
-_SET_ASIDE = {
-    name: insert.on_conflict_do_nothing()
-    for name, insert in (("sqlite", sqlite.insert(outbox_failure)), ("postgresql", postgresql.insert(outbox_failure)))
-}
-
-
-def set_aside(connection: sa.Connection, failures: Sequence[Failure]) -> Sequence[None]:
-    """Keep facts that a plugin cannot take; a second time is harmless."""
-    rows = [
-        {
-            "plugin": failure.plugin,
-            "fact_id": failure.fact.id,
-            "station_id": failure.fact.station_id,
-            "name": failure.fact.name,
-            "payload": failure.fact.payload,
-            "attempts": failure.attempts,
-            "reason": failure.reason,
-            "at": failure.at,
-        }
-        for failure in failures
-    ]
-    connection.execute(_SET_ASIDE[connection.dialect.name], rows)
-    return [None] * len(failures)
-
-
-_FORGET = sa.delete(outbox_failure).where(
-    outbox_failure.c.plugin == sa.bindparam("name"), outbox_failure.c.fact_id == sa.bindparam("id")
-)
-
-
-def forget_failures(connection: sa.Connection, keys: Sequence[tuple[str, int]]) -> Sequence[None]:
-    """They have been delivered after all."""
-    connection.execute(_FORGET, [{"name": plugin, "id": fact_id} for plugin, fact_id in keys])
-    return [None] * len(keys)
-
-
-_FAILURES = (
-    sa.select(outbox_failure)
-    .where(outbox_failure.c.plugin == sa.bindparam("name"))
-    .order_by(outbox_failure.c.fact_id)
-    .limit(1000)
-)
-
-
-def failures_of(connection: sa.Connection, plugin: str) -> Sequence[Failure]:
-    """The oldest thousand facts that a plugin could not take."""
-    return [
-        Failure(
-            row.plugin,
-            StoredFact(row.fact_id, row.name, row.station_id, row.payload),
-            row.attempts,
-            row.reason,
-            row.at,
-        )
-        for row in connection.execute(_FAILURES, {"name": plugin})
-    ]

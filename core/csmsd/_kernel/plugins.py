@@ -23,6 +23,7 @@ from csmsd._kernel.verbs import HookRunner
 from csmsd.action import AnyAction
 from csmsd.command import AnyCommand
 from csmsd.errors import Bug, PluginError, PluginIncompatible, PluginNotFound, fault_in, in_words
+from csmsd.facts import KERNEL_FACTS
 from csmsd.hookspecs import station_connected
 from csmsd.host import HookStatus, Host, Plugins, PluginState, PluginStatus
 from csmsd.store import Fact
@@ -38,7 +39,7 @@ class Tables:
 
     actions: Mapping[str, AnyAction]
     commands: Mapping[str, AnyCommand]
-    facts: Mapping[str, Fact[Any]]
+    facts: Mapping[str, tuple[str, Fact[Any]]]  # and whose they are
 
 
 def tables_of(plugins: Iterable[type[AnyPlugin]]) -> Tables:
@@ -47,7 +48,7 @@ def tables_of(plugins: Iterable[type[AnyPlugin]]) -> Tables:
     return Tables(
         MappingProxyType({action.name: action for plugin in types for action in plugin.actions}),
         MappingProxyType({command.name: command for plugin in types for command in plugin.commands}),
-        MappingProxyType({fact.name: fact for plugin in types for fact in plugin.facts}),
+        MappingProxyType({fact.name: (plugin.name, fact) for plugin in types for fact in plugin.facts}),
     )
 
 
@@ -74,10 +75,12 @@ class PluginSet(Plugins):
         migrate: Migrate,
         make_courier: MakeCourier,
         load: Callable[[str], Loaded] = load_plugin,
+        figures: Callable[[str], tuple[int, int]] = lambda name: (0, 0),
     ) -> None:
         self._host, self.hook_set, self._runner, self._supervisor = host, hooks, runner, supervisor
         self._couriers = Couriers(hooks, runner, supervisor, make_courier)
         self._migrate, self.load = migrate, load
+        self._figures = figures  # by name: the backlog of its readers, and the facts set aside
         self._members: dict[str, Member] = {}
         self._changing = trio.Lock()
         self.tables = tables_of(())
@@ -226,7 +229,8 @@ class PluginSet(Plugins):
 
     async def _refresh_couriers(self) -> None:
         """One that is enabled later may publish facts that an earlier one wants; facts of one that left may wait."""
-        facts = [fact for member in self._members.values() for fact in member.loaded.type.facts]
+        facts = [*KERNEL_FACTS]
+        facts += [fact for member in self._members.values() for fact in member.loaded.type.facts]
         for member in self.enabled():
             await self._couriers.refresh(member.loaded.name, facts)
 
@@ -290,6 +294,7 @@ class PluginSet(Plugins):
     def _status_of(self, member: Member) -> PluginStatus:
         plugin, name = member.loaded.type, member.loaded.name
         health = self.hook_set.health.get(name) or Health()
+        unread, set_aside = self._figures(name)
         return PluginStatus(
             name=name,
             state=member.state,
@@ -301,7 +306,8 @@ class PluginSet(Plugins):
             failures=health.failures,
             consecutive_failures=self.hook_set.failures[name],
             calls=health.calls,
-            backlog=self._couriers.backlog(name),
+            backlog=self._couriers.backlog(name) + unread,
+            set_aside=set_aside,
             last_failure=member.reason or health.last_failure,
             hooks=self.hook_set.hooks_of(member.plugin),
             seconds=health.nanoseconds / 1e9,

@@ -10,8 +10,12 @@ import msgspec
 import sqlalchemy as sa
 
 from csmsd._kernel.storage.tables import credential, station
+from csmsd.facts import STATION_REGISTERED
 from csmsd.ocpp.decoding import Tolerance
-from csmsd.station import StationRecord
+from csmsd.station import StationRecord, StationRegistered
+from csmsd.store import FactRow, fact_row
+
+RecordFacts = Callable[[sa.Connection, Sequence[FactRow]], None]
 
 
 class Digest(msgspec.Struct, frozen=True):
@@ -83,8 +87,10 @@ def load_stations(connection: sa.Connection) -> dict[str, StationState]:
     return _states(connection.execute(_ALL_STATIONS), connection.execute(_ALL_CREDENTIALS))
 
 
-def change_stations(connection: sa.Connection, rows: Sequence[Change]) -> list[StationState | None]:
-    """A write: the state each change has left behind."""
+def change_stations(
+    connection: sa.Connection, rows: Sequence[Change], record_facts: RecordFacts
+) -> list[StationState | None]:
+    """A write: the state each change has left behind. A station that comes into being is a fact."""
     ids = {"ids": list({row.station_id for row in rows})}
     before = _states(connection.execute(_STATIONS, ids), connection.execute(_CREDENTIALS, ids))
     after, results = dict[str, StationState | None](before), list[StationState | None]()
@@ -96,7 +102,18 @@ def change_stations(connection: sa.Connection, rows: Sequence[Change]) -> list[S
         results.append(state)
     _write_records(connection, before, after)
     _write_secrets(connection, before, after)
+    new = [state.record for station_id, state in after.items() if state is not None and station_id not in before]
+    record_facts(connection, [_registered(record) for record in new])
     return results
+
+
+def _registered(record: StationRecord) -> FactRow:
+    if record.created_at is None:
+        raise AssertionError(f"the record of {record.id} was made without a time")
+    fact = StationRegistered(
+        record.created_at, record.registration, record.security_profile, record.serial_number, record.note
+    )
+    return fact_row(STATION_REGISTERED, record.id, fact)
 
 
 def note_sightings(connection: sa.Connection, rows: Sequence[Sighting]) -> list[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from csmsd._kernel.stationrows import Change, StationState, change_stations, load_stations
 from csmsd.errors import UnknownStation
@@ -18,6 +19,7 @@ class StationStates:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._write = partial(change_stations, record_facts=store.record_facts)  # one object: it is what is batched
         self._states: dict[str, StationState] = {}
         self._changing: Counter[str] = Counter()  # changes on their way, by station
         self._watchers: list[Watcher] = []
@@ -76,7 +78,7 @@ class StationStates:
         self, station_id: str, edit: Callable[[StationState | None], StationState | None]
     ) -> Pending[StationState | None]:
         self._changing[station_id] += 1
-        pending = self._store.submit(change_stations, Change(station_id, edit))
+        pending = self._store.submit(self._write, Change(station_id, edit))
         committed = pending.then(lambda state: self._committed(station_id, state))
         committed.when_settled(lambda _state, _error: self._forget_change(station_id))
         return committed

@@ -14,6 +14,7 @@ from csmsd.cli.output import Output
 from csmsd.cli.remote import takes_server
 from csmsd.cli.settings import load_settings
 from csmsd.client import ApiClient, ServerUnreachable, segment
+from csmsd.facts import SetAside
 
 
 class PluginLine(msgspec.Struct, frozen=True):
@@ -24,6 +25,8 @@ class PluginLine(msgspec.Struct, frozen=True):
     version: str = ""
     summary: str = ""
     failures: int = 0
+    backlog: int = 0
+    set_aside: int = 0
     last_failure: str = ""
     calls: int = 0
     seconds: float = 0.0
@@ -72,7 +75,7 @@ Columns = list[tuple[str, Callable[[PluginLine], object]]]
 @click.pass_context
 @takes_server
 def plugins(context: click.Context, client: ApiClient, output: Output, hooks: bool, unused: bool) -> None:
-    """Plugins: list, enable, disable, reload, or begin a new one; hooks and who is asked.
+    """Plugins: list, enable, disable, reload, begin a new one; hooks and who is asked; facts not taken.
 
     Alone it lists them. `csmsd plugin` is the same command. With --hooks it lists the hooks: the plugins in the order
     in which the server asks them. A plain implementation answers at once, an async one in a task of its own;
@@ -156,6 +159,67 @@ def reload(client: ApiClient, output: Output, name: str) -> None:
     output.record(answer, lambda: words)
 
 
+@plugins.command("facts")
+@click.argument("name")
+@click.option("--reader", help="Only of this reader of the plugin, for instance of one webhook.")
+@click.option("--limit", type=click.IntRange(1), default=20, help="How many at most, the oldest first. [20]")
+@takes_server
+def list_facts(client: ApiClient, output: Output, name: str, reader: str | None, limit: int) -> None:
+    """List the facts that plugin NAME could not take: they were tried in vain, and set aside."""
+    output.rows(
+        client.items(f"/plugins/{segment(name)}/facts/failed", most=limit, reader=reader),
+        SetAside,
+        (
+            ("fact", lambda row: row.fact_id),
+            ("name", lambda row: row.name),
+            ("station", lambda row: row.station_id),
+            ("reader", lambda row: row.reader or None),
+            ("attempts", lambda row: row.attempts),
+            ("set aside", lambda row: row.set_aside_at),
+            ("reason", lambda row: row.reason),
+        ),
+        f"no fact is set aside for {name}",
+    )
+
+
+@plugins.command("retry")
+@click.argument("name")
+@click.argument("fact_id", type=int, metavar="[FACT]", required=False)
+@click.option("--reader", help="The reader of the plugin that could not take it.")
+@click.option("--all", "is_all", is_flag=True, help="All that are set aside, the oldest first, until one fails.")
+@takes_server
+def retry_facts(
+    client: ApiClient, output: Output, name: str, fact_id: int | None, reader: str | None, is_all: bool
+) -> None:
+    """Deliver FACT, which was set aside, to plugin NAME once more."""
+    if is_all == (fact_id is not None):
+        raise click.UsageError("give either a fact or --all")
+    path = f"/plugins/{segment(name)}/facts/failed"
+    if fact_id is not None:
+        client.post(f"{path}/{fact_id}/retry{_query(reader)}", timeout=None)
+        output.done(f"{name} has taken fact {fact_id}")
+        return
+    failed = [msgspec.json.decode(one, type=SetAside) for one in client.items(path, reader=reader)]
+    for each in failed:
+        client.post(f"{path}/{each.fact_id}/retry{_query(each.reader)}", timeout=None)
+    output.done(f"{name} has taken {len(failed)} facts")
+
+
+@plugins.command("discard")
+@click.argument("name")
+@click.argument("fact_id", type=int, metavar="FACT")
+@click.option("--reader", help="The reader of the plugin that could not take it.")
+@takes_server
+def discard_fact(client: ApiClient, output: Output, name: str, fact_id: int, reader: str | None) -> None:
+    """Give up FACT, which was set aside: plugin NAME will never get it."""
+    client.delete(f"/plugins/{segment(name)}/facts/failed/{fact_id}{_query(reader)}")
+    output.done(f"fact {fact_id} is discarded")
+
+
+def _query(reader: str | None) -> str:
+    return f"?reader={segment(reader)}" if reader else ""
+
+
 def _show_hooks(client: ApiClient, output: Output, *, all_of_them: bool) -> None:
     lines = list(client.items("/hooks"))
     if output.is_json:
@@ -192,6 +256,8 @@ _COLUMNS: Columns = [
     ("calls", lambda row: row.calls),
     ("failures", lambda row: row.failures),
     ("seconds", lambda row: f"{row.seconds:.3f}"),
+    ("backlog", lambda row: row.backlog),
+    ("set aside", lambda row: row.set_aside),
     ("about", _about),
 ]
 

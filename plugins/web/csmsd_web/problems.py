@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException, NotFoundException, ValidationExce
 from csmsd import errors
 from csmsd.env import Env
 from csmsd.errors import CsmsdError
+from csmsd.facts import NotTaken, UnknownFact
 from csmsd_web import refusals
 
 log = logging.getLogger("csmsd.web")
@@ -30,6 +31,8 @@ STATUS: tuple[tuple[type[CsmsdError], int, str], ...] = (
     (errors.UnknownStation, 404, "unknown-station"),
     (errors.UnknownCommand, 404, "unknown-command"),
     (errors.PluginNotFound, 404, "unknown-plugin"),
+    (UnknownFact, 404, "unknown-fact"),
+    (NotTaken, 502, "fact-not-taken"),
     (errors.InvalidStation, 422, "invalid-station"),
     (errors.InvalidPayload, 422, "invalid-payload"),
     (errors.CommandConflict, 422, "idempotency-key-reused"),

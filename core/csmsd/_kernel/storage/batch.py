@@ -16,12 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from csmsd._kernel.storage.facts import StoredFact
 from csmsd._kernel.storage.faults import judge
 from csmsd._kernel.storage.sequences import Sequences
 from csmsd._kernel.storage.tables import sequence
 from csmsd._kernel.storage.tenancy import Tenancy
 from csmsd.errors import Bug, OutcomeUnknown, StoreError, StoreUnavailable, WriteFailed
+from csmsd.facts import RecordedFact
 from csmsd.pending import Pending
 from csmsd.store import Write
 
@@ -51,7 +51,7 @@ class Report:
         default_factory=list[tuple[Item, Any, StoreError | None]]
     )
     is_available: bool = True
-    facts: list[StoredFact] = field(default_factory=list[StoredFact])  # that were recorded, by id
+    facts: list[RecordedFact] = field(default_factory=list[RecordedFact])  # that were recorded, by id
     splits: int = 0
 
 
@@ -70,7 +70,7 @@ class BatchRunner:
         self._connection: sa.Connection | None = None
         self._tenancy = Tenancy()
         self.sequences = sequences
-        self.facts: list[StoredFact] = []  # of the current transaction
+        self.facts: list[RecordedFact] = []  # of the current transaction
 
     def run(self, batch: Sequence[Item]) -> Report:
         """Commit what can be committed; never raises."""

@@ -12,8 +12,8 @@ from typing import Any
 import trio
 
 from csmsd._kernel.storage.batch import BatchRunner, Item, Report
-from csmsd._kernel.storage.facts import StoredFact
 from csmsd.errors import Bug, StoreError, StoreUnavailable
+from csmsd.facts import RecordedFact
 from csmsd.pending import Pending
 from csmsd.store import Result, Row, Write
 
@@ -59,7 +59,7 @@ class Committer(ABC):
         self.is_available = True
         self.statistics = Statistics()
         self.availability_changed: list[Callable[[bool], None]] = []
-        self.facts_recorded: list[Callable[[Sequence[StoredFact]], None]] = []
+        self.facts_recorded: list[Callable[[Sequence[RecordedFact]], None]] = []
 
     @property
     def depth(self) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import exc
 from csmsd._kernel.storage.batch import BatchRunner
 from csmsd._kernel.storage.committer import Committer, Statistics, Tuning
 from csmsd._kernel.storage.engines import FileLock, parse_url, reading_engine, writing_engine
-from csmsd._kernel.storage.facts import StoredFact, add_facts
+from csmsd._kernel.storage.facts import add_facts
 from csmsd._kernel.storage.faults import is_refused_write, judge
 from csmsd._kernel.storage.inline import InlineCommitter
 from csmsd._kernel.storage.sequences import Sequences
@@ -22,6 +22,7 @@ from csmsd._kernel.storage.tenancy import require_vacancy
 from csmsd._kernel.storage.threaded import ThreadedCommitter
 from csmsd.env import Env
 from csmsd.errors import StoreUnavailable
+from csmsd.facts import RecordedFact
 from csmsd.pending import Pending
 from csmsd.store import FactRow, Query, Result, Row, Store, T, Write
 
@@ -67,7 +68,7 @@ class Database(Store):
         """Call a plain function in the trio thread when storage is lost and when it is back."""
         self.committer.availability_changed.append(callback)
 
-    def when_facts_are_recorded(self, callback: Callable[[Sequence[StoredFact]], None]) -> Callable[[], None]:
+    def when_facts_are_recorded(self, callback: Callable[[Sequence[RecordedFact]], None]) -> Callable[[], None]:
         """Hand a plain function the facts of each COMMIT, by id; returns a function that calls it off."""
         self.committer.facts_recorded.append(callback)
         return lambda: self.committer.facts_recorded.remove(callback)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from csmsd._kernel.storage.sequences import Sequences
 from csmsd._kernel.storage.tables import outbox
+from csmsd.facts import RecordedFact
 from csmsd.store import BulkInsert, FactRow
 
 SEQUENCE = "kernel_outbox"
@@ -17,21 +17,11 @@ LAST_ID = 2**63 - 1
 _add = BulkInsert(outbox, "id", "name", "station_id", "payload", "at")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFact:
-    """A row of the outbox."""
-
-    id: int  # in the order of the COMMITs
-    name: str
-    station_id: str
-    payload: bytes
-
-
 def add_facts(
     connection: sa.Connection, sequences: Sequences, rows: Sequence[FactRow], at: datetime
-) -> list[StoredFact]:
+) -> list[RecordedFact]:
     """Insert facts. Ids are ours, not the database's: to ask for those of many rows is dear, to guess them unsafe."""
     ids = sequences.take(connection, SEQUENCE, len(rows), LAST_ID)
-    facts = [StoredFact(id_, row.name, row.station_id, row.payload) for id_, row in zip(ids, rows, strict=True)]
-    _add(connection, [(fact.id, fact.name, fact.station_id, fact.payload, at) for fact in facts])
+    facts = [RecordedFact(id_, row.name, row.station_id, row.payload, at) for id_, row in zip(ids, rows, strict=True)]
+    _add(connection, [(fact.id, fact.name, fact.station_id, fact.payload, fact.at) for fact in facts])
     return facts

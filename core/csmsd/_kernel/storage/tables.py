@@ -97,7 +97,7 @@ outbox = sa.Table(
 outbox_cursor = sa.Table(
     "kernel_outbox_cursor",
     metadata,
-    sa.Column("plugin", sa.Text, primary_key=True),
+    sa.Column("plugin", sa.Text, primary_key=True),  # or "<plugin>/<reader>", here and below
     sa.Column("fact_id", sa.BigInteger, nullable=False),  # up to here all is delivered or set aside, but stragglers'
 )
 
@@ -122,6 +122,7 @@ outbox_failure = sa.Table(  # facts a plugin could not take: retried, then set a
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("reason", StationText, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
+    sa.Column("recorded_at", UtcTime),  # of the fact; none in rows of older versions
 )
 
 command = sa.Table(
