@@ -23,7 +23,7 @@ _HEADER = "# Written by scripts/pin.py: the versions csmsd was tested with.\n"
 
 def main() -> int:
     """Exit status."""
-    pins = closure("csmsd", {"dev", "postgres"})
+    pins = closure("csmsd", {"dev", "mqtt", "postgres"})
     if "--check" not in sys.argv[1:]:
         FILE.write_text(_HEADER + "".join(f"{name}=={pins[name]}\n" for name in sorted(pins)), encoding="utf-8")
         return 0

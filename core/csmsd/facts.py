@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import trio
 
 from csmsd import hookspecs
 from csmsd.errors import CsmsdError, PluginError
@@ -91,8 +92,11 @@ class FactReader(ABC):
         """Facts that were not taken yet, as far as they have been seen."""
 
     @abstractmethod
-    async def run(self) -> None:
-        """Work until cancelled. Begins where it ended, the first time at the present end; PluginError if it runs."""
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled; PluginError if it runs already.
+
+        Begins where it ended, the first time at the present end: what happens after `started` is not missed.
+        """
 
 
 class Facts(ABC):

@@ -270,6 +270,7 @@ async def test_a_plugin_that_was_out_catches_up_and_its_backlog_is_seen(how: str
             for _ in range(host.config.limits.quarantine_after):
                 host.metrics()
         assert status(host).state == how
+        await trio.sleep(1)  # until its tasks have ended
         for number in range(2, 5):
             await host.stations.register(StationRecord(f"CP-{number}"))
         await trio.sleep(5)

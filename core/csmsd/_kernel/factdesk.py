@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import trio
 
 from csmsd._kernel import set_aside as shelf
 from csmsd._kernel.outbox import ByName, ByReader, Courier, Delivery, Pace, Wants
@@ -148,11 +149,11 @@ class _Reader(FactReader):
         """See FactReader."""
         return self._desk.backlog(self._taker)
 
-    async def run(self) -> None:
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """See FactReader."""
         if self._desk.is_running(self._taker):
             raise PluginError(f"{self._taker} reads facts already: give each reader a name of its own")
-        await self._open_courier().run()
+        await self._open_courier().run(task_status)
 
 
 def _taker(plugin: str, reader: str) -> str:

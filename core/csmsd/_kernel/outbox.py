@@ -137,9 +137,10 @@ class Courier:
         """Facts the plugin has not taken yet, as far as they have been seen."""
         return len(self._backlog) + self._beyond
 
-    async def run(self) -> None:
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Deliver until cancelled. A plugin that is new starts at the present end of the outbox."""
         if self._names is not None and not self._names:
+            task_status.started()
             return
         self.end()
         self.is_running = True
@@ -147,6 +148,7 @@ class Courier:
         try:
             self._backlog = await self._find_start()
             self._ready = deque(self._backlog.stations)
+            task_status.started()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._save_progress)
                 for _ in self._ready:
