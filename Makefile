@@ -59,6 +59,7 @@ screenshots: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python scripts/traceability.py
+	$(BIN)/python scripts/events_page.py > docs/events.md
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache

@@ -130,6 +130,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plugins: Annotated[tuple[Any, ...], "Which plugins take part; later ones are asked first."] = (
         "certification",
         "core",
+        "events",
         "firmware",
         "localauth",
         "reservation",

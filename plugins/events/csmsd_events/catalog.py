@@ -58,7 +58,7 @@ def _describe(owner: str, fact: Fact[Any], source: str) -> EventType:
         "type": fact.name,
         "time": "2030-04-01T09:30:00Z",
         "subject": "CP-1",
-        "data": msgspec.to_builtins(example_of(fact.type)),
+        "data": msgspec.json.decode(msgspec.json.encode(example_of(fact.type))),
         "specversion": "1.0",
         "datacontenttype": "application/json",
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -19,7 +18,7 @@ class WebhookConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     internal_networks: Annotated[
         tuple[str, ...], "Networks, like 10.1.0.0/16, that webhooks may reach although they are not the Internet."
     ] = ()
-    ca_file: Annotated[Path | None, "Roots that receivers' certificates may have beside the system's."] = None
+    ca_file: Annotated[str, "A PEM file of roots that receivers' certificates may have beside the system's."] = ""
     timeout: Annotated[Seconds, "For one delivery, from the name's resolution to the end of the answer."] = 10.0
     attempts: Annotated[Count, "Of one event, before it becomes a dead letter."] = 20
     first_pause: Annotated[Seconds, "After the first failed attempt; doubled by each further one."] = 1.0
@@ -40,11 +39,11 @@ class MqttConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The broker that events are published to, if any."""
 
     host: Annotated[str, "The broker; empty = nothing is published."] = ""
-    port: Annotated[int | None, Meta(ge=1, le=65535), "Its port; by default 1883, with TLS 8883."] = None
+    port: Annotated[int, Meta(ge=0, le=65535), "Its port; 0 = 1883, with TLS 8883."] = 0
     tls: Annotated[bool, "Encrypt, and check the broker's certificate."] = False
-    ca_file: Annotated[Path | None, "Roots that the broker's certificate may have instead of the system's."] = None
+    ca_file: Annotated[str, "A PEM file of roots that the broker's certificate must have; empty = the system's."] = ""
     username: Annotated[str, "To log in with; empty = not at all."] = ""
-    password_file: Annotated[Path | None, "A file with the password."] = None
+    password_file: Annotated[str, "A file with the password."] = ""
     client_id: Annotated[str, "Who we are; empty = the broker chooses."] = ""
     topic: Annotated[str, "For each event; {station} and {type} are filled in."] = "csmsd/{station}/{type}"
     connector_topic: Annotated[

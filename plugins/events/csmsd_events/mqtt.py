@@ -10,6 +10,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -123,11 +124,11 @@ class Publisher:
         client.max_inflight_messages_set(AT_ONCE)
         client.reconnect_delay_set(FIRST_PAUSE, LONGEST_PAUSE)
         if config.username:
-            password = None if config.password_file is None else config.password_file.read_text().strip()
+            password = Path(config.password_file).read_text(encoding="utf-8").strip() if config.password_file else None
             client.username_pw_set(config.username, password)
         if config.tls:
             untyped: Any = client
-            untyped.tls_set_context(ssl.create_default_context(cafile=config.ca_file))
+            untyped.tls_set_context(ssl.create_default_context(cafile=config.ca_file or None))
         if config.status_topic:
             client.will_set(config.status_topic, "offline", qos=1, retain=True)
         return client
@@ -150,7 +151,7 @@ class Publisher:
             log.info("events are published to the MQTT broker %s", where)
 
     def _disconnected(self, reason: str) -> None:
-        if self.is_connected:
+        if self.is_connected and self._client is not None:  # else we part
             log.warning("the connection to the MQTT broker %s is lost: %s; events wait", self._config.host, reason)
         self.is_connected = False
 

@@ -150,7 +150,7 @@ class Sender:
         except socket.gaierror as error:
             raise Unreachable(f"{self._target.host} has no address: {error.strerror}") from None
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
-            raise Unreachable(f"{type(error).__name__}: {error}") from None
+            raise Unreachable(f"{type(error).__name__}: {_words(error)}") from None
 
     async def _post(self, headers: Mapping[str, str], body: bytes) -> Answer:
         target = self._target
@@ -176,3 +176,10 @@ class Sender:
 
 def _is_short(length: bytes) -> bool:
     return length.isdigit() and len(length) < 10 and int(length) <= ANSWER_BYTES
+
+
+def _words(error: BaseException) -> str:
+    """What it says, or else what its cause does: trio tells of a broken connection without a word."""
+    while not str(error) and (reason := error.__cause__ or error.__context__) is not None:
+        error = reason
+    return str(error) or "no reason is given"

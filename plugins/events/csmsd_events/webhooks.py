@@ -6,6 +6,7 @@ import logging
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 import trio
@@ -63,7 +64,6 @@ class Webhooks:
         self._host, self._config, self._plugin = host, config, plugin
         self._resolver = resolver
         self._policy = Policy(config.webhooks.internal)
-        self._tls = tls_context(config)
         self._book = Book(host.store)
         self._lines: dict[int, _Line] = {}
         self._nursery: trio.Nursery | None = None
@@ -143,6 +143,11 @@ class Webhooks:
         return attempt
 
     # -- inside ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Read when there is a webhook: it takes a while."""
+        return tls_context(self._config)
 
     async def _check(self, url: str) -> None:
         """Early, for the operator's sake; the address is judged again for every connection."""
@@ -239,6 +244,6 @@ def reader_name(id_: int) -> str:
 def tls_context(config: EventsConfig) -> ssl.SSLContext:
     """What receivers are checked against."""
     context = ssl.create_default_context()
-    if config.webhooks.ca_file is not None:
+    if config.webhooks.ca_file:
         context.load_verify_locations(config.webhooks.ca_file)
     return context
