@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from csmsd.cli.settings import load_settings
 from csmsd.hookspecs import FORMER_ATTRIBUTE
 from csmsd.testing import open_test_csms
 from csmsd_core.messages import Authorize, AuthorizeResponse, ResetResponse
+from csmsd_events.signing import key_of, new_secret, signed_headers
 from tests.docs.pages import PAGES, ROOT, blocks
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
@@ -36,6 +38,19 @@ async def test_the_plugin_of_the_front_page_lets_staff_charge(autojump_clock: Mo
         for id_tag, status in (("STAFF-7", "Accepted"), ("GUEST", "Invalid")):
             answer = await station.send("Authorize", Authorize(id_tag), AuthorizeResponse)
             assert answer.id_tag_info.status == status
+
+
+def test_the_receiver_in_the_manual_knows_who_sends() -> None:
+    verify = names_of("plugins/events/README.md", 0)["verify"]
+    secret, body = new_secret(bytes), b'{"id": "1"}'
+    now = int(time.time())
+    headers = signed_headers(key_of(secret), "17-1764086400000", now, body)
+    assert verify(secret, headers, body)
+    assert verify(secret, headers | {"webhook-signature": f"v1,old {headers['webhook-signature']}"}, body)
+    assert not verify(secret, headers, body + b" ")
+    assert not verify(secret, headers | {"webhook-id": "18-1764086400000"}, body)
+    assert not verify(new_secret(lambda size: b"x" * size), headers, body)
+    assert not verify(secret, signed_headers(key_of(secret), "17-1764086400000", now - 301, body), body)
 
 
 async def test_the_plugin_of_the_manual_passes_its_own_test(
@@ -79,7 +94,7 @@ async def test_a_program_restarts_a_station(autojump_clock: MockClock) -> None:
         assert await restart(csms.host, "CP-1") == "offline"
 
 
-@pytest.mark.parametrize("text", blocks("docs/operating.md", "toml"))
+@pytest.mark.parametrize("text", [*blocks("docs/operating.md", "toml"), *blocks("plugins/events/README.md", "toml")])
 def test_settings_in_the_manual_can_be_set(text: str, tmp_path: Path) -> None:
     (tmp_path / "csmsd.toml").write_text(text)
     assert load_settings(tmp_path / "csmsd.toml", {}).origins

@@ -257,6 +257,7 @@ async def test_a_registration_that_is_not_stored_is_no_fact(autojump_clock: Mock
         assert registrar(csms.host).seen == []
 
 
+@pytest.mark.req("B-09")
 @pytest.mark.parametrize("how", ["disabled", "quarantined"])
 async def test_a_plugin_that_was_out_catches_up_and_its_backlog_is_seen(how: str, autojump_clock: MockClock) -> None:
     async with open_test_csms(plugins=["core", Registrar]) as csms:

@@ -50,18 +50,18 @@ def webhook() -> None:
 
 
 @webhook.command("add")
-@click.argument("url")
+@click.argument("receiver", metavar="URL")
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Events of this type; transaction_* fits several.")
 @click.option("--station", "stations", multiple=True, metavar="STATION", help="Of this station; DEPOT-* fits several.")
 @click.option("--secret", metavar="whsec_…", help="The secret that signs. [a new one]")
 @click.option("--note", default="", help="For people.")
 @takes_server
 def add_webhook(
-    client: ApiClient, output: Output, types: tuple[str, ...], stations: tuple[str, ...], **more: Any
+    client: ApiClient, output: Output, receiver: str, types: tuple[str, ...], stations: tuple[str, ...], **more: Any
 ) -> None:
     """Post what happens from now on to URL, signed."""
     body = {name: value for name, value in more.items() if value}
-    body |= {"types": types or ("*",), "stations": stations or ("*",)}
+    body |= {"url": receiver, "types": types or ("*",), "stations": stations or ("*",)}
     answer = client.post("/webhooks", body)
     made = msgspec.json.decode(answer, type=_Created)
     output.record(

@@ -65,7 +65,9 @@ class Deliverer:
         if not fits(fact.name, self._webhook.types) or not fits(fact.station_id, self._webhook.stations):
             return
         async with self._turn:
-            while (rest := self._rest_until - self._env.monotonic()) > 0:  # noqa: ASYNC110 -- its end may have been put off meanwhile
+            while (rest := self._rest_until - self._env.monotonic()) > 0:
+                if rest > LONGEST_REST:
+                    raise NotNow("the receiver has asked for a pause", rest)
                 await trio.sleep(rest)  # it does not work at all: not everybody has to find that out
             attempt, answer = await self._try(event_of(fact, self._source))
         if attempt.is_delivered:
@@ -75,6 +77,8 @@ class Deliverer:
             raise NotDelivered("the receiver says that it is gone: the webhook is disabled")
         if answer is not None and answer.retry_after:
             seconds = seconds_of(answer.retry_after, self._env.now())
+            if attempt.status in BUSY:
+                self._rest_until = max(self._rest_until, self._env.monotonic() + seconds)
             raise NotNow(f"{attempt.error}, and asked for a pause of {seconds:g} s", seconds)
         raise NotDelivered(attempt.error)
 
@@ -119,7 +123,7 @@ class Deliverer:
 
 def seconds_of(retry_after: str, now: datetime) -> float:
     """What a Retry-After header asks for, within a day; 0 if it cannot be read."""
-    if retry_after.isdecimal():
+    if retry_after.isascii() and retry_after.isdecimal():
         return min(float(retry_after[:9]), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(retry_after)

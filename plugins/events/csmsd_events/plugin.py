@@ -39,6 +39,8 @@ class EventsPlugin(Plugin[EventsConfig]):
             await nursery.start(self.webhooks.serve)
             if self.config.mqtt.host:
                 await self._publish_in(nursery)
+            else:  # a place that nobody reads from would keep facts for it
+                await self.host.facts.forget(self.name, MQTT_READER)
             task_status.started()
 
     async def _publish_in(self, nursery: trio.Nursery) -> None:

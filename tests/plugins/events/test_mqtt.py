@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,7 @@ async def test_events_are_published_and_the_last_status_is_retained(broker: Brok
     ]
 
 
+@pytest.mark.req("B-06", "B-09")
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 async def test_nothing_is_lost_while_the_broker_is_away(broker: Broker, kill: bool) -> None:
     with subscriber(broker, "csmsd/+/station_registered") as messages:
@@ -163,6 +165,29 @@ async def test_a_password_lets_in_and_types_are_chosen(tmp_path: Path) -> None:
             await trio.sleep(0.5)
             assert not is_connected(csms)
             await happen(csms, "CP-2")  # nobody is held up
+    finally:
+        broker.stop()
+
+
+# paho leaves the socket of a handshake that failed to the garbage collector, which says so.
+@pytest.mark.filterwarnings("ignore:.*ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
+async def test_tls_is_checked(tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    issued = authority.issue_cert("localhost")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    for name, ca in (("good", authority), ("bad", other)):
+        ca.cert_pem.write_to_path(tmp_path / f"{name}.pem")
+    files = (f"certfile {tmp_path / 'certificate.pem'}", f"keyfile {tmp_path / 'key.pem'}")
+    broker = Broker(tmp_path, ["allow_anonymous true", *files, *OWN_USER])
+    broker.start()
+    try:
+        for roots, is_in in (("bad", False), ("good", True)):
+            tls = settings(broker, tls=True, ca_file=str(tmp_path / f"{roots}.pem")) | {"host": "localhost"}
+            async with open_site(mqtt=tls) as csms:
+                with trio.move_on_after(20 if is_in else 1):
+                    await until(lambda csms=csms: is_connected(csms))  # type: ignore[misc]  # bound in a loop
+                assert is_connected(csms) is is_in
     finally:
         broker.stop()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import trustme
 from csmsd.hookspecs import Metric
 from csmsd_core import BootNotification, BootNotificationResponse
 from csmsd_events import InvalidWebhook, UnknownWebhook
+from csmsd_events.delivery import seconds_of
 from tests.plugins.events.receiver import Received, accept, answer, is_signed, open_receiver
 from tests.plugins.events.site import HASTY, happen, open_site, until, webhooks_of
 
@@ -67,6 +68,7 @@ async def test_types_and_stations_are_chosen_by_patterns() -> None:
     assert {request.event["subject"] for request in depot.taken} == {"DEPOT-1"}
 
 
+@pytest.mark.req("B-06", "B-09")
 async def test_order_per_station_holds_while_the_receiver_fails_now_and_then() -> None:
     refusals = 0
 
@@ -90,6 +92,7 @@ async def test_order_per_station_holds_while_the_receiver_fails_now_and_then() -
         assert len(set(numbers)) == len(numbers) == 5
 
 
+@pytest.mark.req("B-09")
 async def test_a_slow_or_dead_receiver_delays_nobody_else() -> None:
     async def never(_: Received) -> bytes:
         await trio.sleep_forever()
@@ -154,6 +157,56 @@ async def test_pauses_grow_and_retry_after_is_honoured() -> None:
     assert len({each.headers["webhook-id"] for each in receiver.received}) == 1
 
 
+async def test_a_receiver_that_asks_for_a_pause_gets_it_from_all_stations() -> None:
+    is_busy = True
+
+    async def answers(request: Received) -> bytes:
+        return answer(503, "retry-after: 2") if is_busy else await accept(request)
+
+    patient = HASTY | {"attempts": 50}
+    async with open_receiver(answers) as receiver, open_site(webhooks=patient) as csms:
+        webhook, _ = await webhooks_of(csms).add(receiver.url, ["*"], ["*"])
+        await happen(csms, "CP-1")
+        await receiver.has_received(1)
+        is_busy = False
+        await happen(csms, "CP-2", "CP-3")
+        await receiver.has_taken(3)
+        times = [each.at for each in receiver.received]
+        assert all(later - times[0] >= 2 for later in times[1:])
+        is_busy = True
+        receiver.answers = lambda _: _ask_for_a_day()
+        await happen(csms, "CP-4")
+        await receiver.has_received(5)
+        await happen(csms, "CP-5")
+        await trio.sleep(1)
+        assert len(receiver.received) == 5
+        assert webhooks_of(csms).get(webhook.id).backlog == 2
+
+
+async def _ask_for_a_day() -> bytes:
+    await trio.lowlevel.checkpoint()
+    return answer(429, "retry-after: 999999999")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        ("99999999999999999999", 86_400),
+        ("Tue, 01 Jan 2030 00:01:00 GMT", 60),
+        ("Tue, 01 Jan 2030 00:01:00 -0000", 60),
+        ("Mon, 31 Dec 2029 00:00:00 GMT", 0),
+        ("Fri, 01 Feb 2030 00:00:00 GMT", 86_400),
+        ("soon", 0),
+        ("-5", 0),
+        ("١٢", 0),
+    ],
+)
+def test_pauses_are_read_as_seconds_or_as_a_date(text: str, seconds: float) -> None:
+    assert seconds_of(text, datetime(2030, 1, 1, tzinfo=UTC)) == seconds
+
+
 async def test_gone_disables_until_somebody_enables_it_again() -> None:
     is_gone = True
 
@@ -210,6 +263,7 @@ async def test_a_long_answer_is_not_read_and_a_redirect_not_followed() -> None:
     assert errors == {"", "the receiver answered 307"}
 
 
+@pytest.mark.req("B-06", "B-09")
 async def test_what_arrives_is_delivered_once_more_if_csmsd_died_before_it_knew(tmp_path: Path) -> None:
     """The answer is lost: the receiver has the event, csmsd cannot know. The id tells that it is the same."""
     is_dying = trio.Event()
