@@ -133,6 +133,26 @@ async def test_what_waits_is_counted_while_nobody_takes_it(outbox: Outbox, desk:
         nursery.cancel_scope.cancel()
 
 
+async def test_what_happens_while_a_reader_ends_is_counted_too(outbox: Outbox, desk: FactDesk) -> None:
+    is_taking = trio.Event()
+
+    async def take(_: RecordedFact) -> None:
+        is_taking.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await outbox.record("B", 2)
+
+    reader = desk.reader("events", "one", take, [STOPPED.name])
+    async with trio.open_nursery() as nursery:
+        await start(nursery, outbox, "events/one", reader.run)
+        await outbox.record("A", 1)
+        await is_taking.wait()
+        nursery.cancel_scope.cancel()
+    assert reader.backlog == 2
+
+
 async def test_not_now_is_honoured(outbox: Outbox, desk: FactDesk) -> None:
     pile, asked = Pile(), list[float]()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import trio
 import trustme
 from hypothesis import given
@@ -72,6 +73,16 @@ async def test_events_are_published_and_the_last_status_is_retained(broker: Brok
         "csmsd/depot%2F1/connector_status_changed",
         "csmsd/depot%2F1/connector_status_changed",
     ]
+
+
+async def test_without_a_broker_no_place_is_kept(broker: Broker, tmp_path: Path) -> None:
+    """It would keep facts in the outbox for somebody who never comes."""
+    data = tmp_path / "data"
+    data.mkdir()
+    query = sa.text("SELECT count(*) FROM kernel_outbox_cursor WHERE plugin = 'events/mqtt'")
+    for mqtt, count in ((settings(broker), 1), ({}, 0)):
+        async with open_site(data, mqtt=mqtt) as csms:
+            assert await csms.host.store.read(lambda connection: connection.execute(query).scalar_one()) == count
 
 
 @pytest.mark.req("B-06", "B-09")
