@@ -35,6 +35,7 @@ COMMANDS_OF: Mapping[str, tuple[str, ...]] = {
 VERBS_OF: Mapping[str, tuple[str, ...]] = {
     "certification": ("certify",),
     "core": ("tag", "tx"),
+    "events": ("events",),
     "firmware": ("diagnostics", "firmware"),
     "localauth": ("locallist",),
     "reservation": ("reservation",),
@@ -42,6 +43,7 @@ VERBS_OF: Mapping[str, tuple[str, ...]] = {
     "simulator": ("demo", "simulate", "swarm"),
     "smartcharging": ("profile",),
     "trigger": ("trigger",),
+    "web": ("token", "user"),
 }
 
 

@@ -12,7 +12,7 @@ from csmsd.plugin import Plugin
 Names = tuple[str, ...]
 
 PROFILES: Names = ("firmware", "localauth", "reservation", "security", "smartcharging", "trigger")
-OTHERS: Names = ("certification", "simulator", "web")
+OTHERS: Names = ("certification", "events", "simulator", "web")
 TYPES: dict[str, type[Plugin[Any]]] = {name: load_plugin(name).type for name in ("core", *PROFILES, *OTHERS)}
 
 COMBINATIONS: tuple[Names, ...] = tuple(
