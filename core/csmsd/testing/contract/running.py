@@ -72,7 +72,7 @@ async def _enable(name: str, csms: TestCsms) -> None:
 async def _disable(name: str, csms: TestCsms) -> None:
     """Returns when its `serve` has ended, too: csmsd itself leaves behind what ignores that it is cancelled."""
     await csms.host.plugins.disable(name)
-    while name in house_of(csms).supervisor.lingering():
+    while name in house_of(csms).supervisor.lingering():  # noqa: ASYNC110 -- its end sets no event
         await trio.sleep(1)
 
 

@@ -34,12 +34,13 @@ async def _redelivery(subject: Subject, report: Report) -> None:
         restless = await _restless(subject, csms)
         seen: set[str] = set()
         for fact_id, name, station_id, payload in await csms.host.store.read(_all_facts):
-            fact = house_of(csms).plugin_set.tables.facts.get(name)
-            if fact is not None:
+            known = house_of(csms).plugin_set.tables.facts.get(name)
+            if known is not None:
+                _, fact = known
                 seen.add(name)
                 delivery = (station_id, fact.decode(payload), fact_id)
                 await _deliver_again(subject, csms, fact, delivery, restless, report)
-        for number, fact in enumerate(house_of(csms).plugin_set.tables.facts.values()):
+        for number, (_, fact) in enumerate(house_of(csms).plugin_set.tables.facts.values()):
             if fact.name not in seen:
                 await _deliver_a_sample(subject, csms, fact, _FIRST_SAMPLE + number, restless, report)
 
