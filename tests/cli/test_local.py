@@ -237,7 +237,8 @@ def test_a_table_is_cut_to_the_width_of_the_terminal_at_its_widest_column() -> N
     assert max(map(len, text.splitlines())) == 20
 
 
-def test_a_table_that_is_not_for_a_terminal_is_not_cut() -> None:
+def test_a_table_that_is_not_for_a_terminal_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert "x" * 400 in table(["note"], [["x" * 400]])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -175,7 +175,11 @@ class Users:
         digest = await self._digest(self.get(name).name, password)
         async with self._changing:
             entry = self._get(name)
-            after = msgspec.structs.replace(entry.user, password_changed_at=self._host.env.now())
+            # Later than the last change, whatever the clock says: who has shown the former password must be told apart.
+            moment, former = self._host.env.now(), entry.user.password_changed_at
+            if former is not None:
+                moment = max(moment, former + timedelta(microseconds=1))
+            after = msgspec.structs.replace(entry.user, password_changed_at=moment)
             await self._put(Entry(after, digest))
         self._host.audit.record(actor, "user.password", after.name, None, None)
         self._shut_out(after.name)
