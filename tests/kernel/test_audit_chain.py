@@ -277,6 +277,7 @@ def test_entries_of_an_older_csmsd_are_numbered_and_chained(empty_database_url: 
         for column in ("way", "previous", "hash"):
             connection.execute(sa.text(f"ALTER TABLE kernel_audit DROP COLUMN {column}"))
         connection.execute(sa.text("DROP TABLE kernel_audit_mark"))
+        connection.execute(sa.text("ALTER TABLE kernel_outbox_failure DROP COLUMN recorded_at"))
         connection.execute(sa.text("UPDATE schema_version_kernel SET version_num = '0003'"))
         names = ("id", "at", "actor", "action", "subject", "after")
         old = sa.table("kernel_audit", *(sa.column(name, ENTRY[name].type) for name in names))

@@ -54,6 +54,9 @@ async def test_a_courier_that_has_caught_up_asks_the_database_nothing(
     async with trio.open_nursery() as nursery:
         courier = outbox.courier(inbox)
         await run(courier, nursery, outbox)
+        with trio.fail_after(20):
+            while not courier._is_caught_up:  # noqa: ASYNC110
+                await trio.sleep(0.01)
         monkeypatch.setattr(outbox.store, "read", read)
         await trio.sleep(0.3)
         assert reads == []

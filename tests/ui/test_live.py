@@ -13,7 +13,7 @@ from tests.ui.site import Site
 
 def live(page: Page) -> Page:
     """Once its stream is there."""
-    expect(page.locator("[data-live-word]")).to_have_text("Live")
+    expect(page.locator("[data-live-word]")).to_have_text("Live", timeout=20_000)
     return page
 
 

@@ -41,6 +41,7 @@ from tests.kernel.faults.misbehaviour import (
 )
 
 PLUGINS = tuple(entry.name for entry in installed_plugins())
+NEEDED = {"authorizer": {"allow_all": True}}  # settings that a plugin cannot do without
 MODULES = [hookspecs, *(module for name in PLUGINS for module in load_plugin(name).type.specs)]
 HOOKS = {name: spec for module in MODULES for name, spec in hooks_in(module).items()}
 FACTS = {fact.hook.__name__ for name in PLUGINS for fact in load_plugin(name).type.facts}
@@ -149,7 +150,7 @@ async def ask_directly(csms: TestCsms, spec: Any) -> None:
 @asynccontextmanager
 async def csms_with(culprit: type[Culprit]) -> AsyncIterator[TestCsms]:
     limits = Limits(quarantine_after=1_000_000)
-    async with open_test_csms(plugins=[*PLUGINS, Witness, culprit], limits=limits) as csms:
+    async with open_test_csms(plugins=[*PLUGINS, Witness, culprit], limits=limits, plugin=NEEDED) as csms:
         try:
             yield csms
         finally:
@@ -161,7 +162,7 @@ def quiet_day() -> list[tuple[str, str]]:
     """What a station is answered while nobody misbehaves."""
 
     async def main() -> list[tuple[str, str]]:
-        async with open_test_csms(plugins=[*PLUGINS]) as csms:
+        async with open_test_csms(plugins=[*PLUGINS], plugin=NEEDED) as csms:
             return await spend_a_day(csms, "CP-GOOD", "quiet")
 
     return trio.run(main, clock=MockClock(autojump_threshold=0))

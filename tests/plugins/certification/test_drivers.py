@@ -158,7 +158,7 @@ def read_only(csmsd: RemoteCsmsd) -> str:
     ("option", "complaint"),
     [
         (lambda _: "token=csms_wrong", "does not accept the token: give --driver-option token=… or CSMSD_TOKEN"),
-        (lambda csmsd: f"token={read_only(csmsd)}", "this needs a token with the scope operate; yours has read"),
+        (lambda csmsd: f"token={read_only(csmsd)}", "this needs the scope operate; cli:reader"),
         (lambda _: "api=http://127.0.0.1:9", "no csmsd answers at http://127.0.0.1:9"),
         (
             lambda csmsd: f"api={csmsd.url.replace('ws:', 'http:')}",

@@ -27,6 +27,7 @@ from csmsd.pending import Pending
 from csmsd.store import FactRow, Query, Result, Row, Store, T, Write
 
 log = logging.getLogger("csmsd.store")
+PATIENCE_WITH_READERS = 5.0  # seconds, when the store is closed
 
 
 def _claim(connection: sa.Connection, rows: Sequence[None]) -> Sequence[None]:
@@ -130,6 +131,12 @@ class Database(Store):
         """See Store."""
         return self._sequences.take(connection, sequence, count)
 
+    async def readers_have_gone(self) -> None:
+        """Wait for queries that nobody waits for any more: a thread that is left reading still has its connection."""
+        with trio.move_on_after(PATIENCE_WITH_READERS, shield=True):
+            while self._limiter.borrowed_tokens:  # noqa: ASYNC110 -- a limiter sets no event
+                await trio.sleep(0.01)
+
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -158,6 +165,7 @@ async def open_store(
                 finally:
                     with trio.CancelScope(shield=True):
                         await database.committer.aclose()
+                        await database.readers_have_gone()
                     nursery.cancel_scope.cancel()
         finally:
             database.dispose()
