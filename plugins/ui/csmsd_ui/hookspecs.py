@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from litestar.types import ControllerRouterHandler
+from litestar import Controller, Router
+from litestar.handlers import BaseRouteHandler
 
 from csmsd.hookspecs import hookspec
 from csmsd_ui.extension import Column, FormHint, NavItem, Panel
@@ -21,7 +22,7 @@ def ui_nav() -> Iterable[NavItem]:
 
 
 @hookspec(colour="plain")
-def ui_pages(pages: Pages) -> Sequence[ControllerRouterHandler]:
+def ui_pages(pages: Pages) -> Sequence[type[Controller] | BaseRouteHandler | Router]:
     """Asked when the application is built: at start, and when the set of enabled plugins has changed.
 
     Return Litestar handlers; they are mounted below `/ui/x`, and each declares a `scope` as for `web_routes`. Make the

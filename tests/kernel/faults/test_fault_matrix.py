@@ -21,6 +21,7 @@ from csmsd._kernel.loader import installed_plugins, load_plugin
 from csmsd._kernel.watchdog import watch_the_loop
 from csmsd.config import Limits
 from csmsd.errors import CsmsdError
+from csmsd.facts import KERNEL_FACTS
 from csmsd.hookspecs import COLOUR_ATTRIBUTE, PluginFailure, hookimpl
 from csmsd.ocpp.frames import CallError
 from csmsd.plugin import NoConfig, Plugin
@@ -44,7 +45,8 @@ PLUGINS = tuple(entry.name for entry in installed_plugins())
 NEEDED = {"authorizer": {"allow_all": True}}  # settings that a plugin cannot do without
 MODULES = [hookspecs, *(module for name in PLUGINS for module in load_plugin(name).type.specs)]
 HOOKS = {name: spec for module in MODULES for name, spec in hooks_in(module).items()}
-FACTS = {fact.hook.__name__ for name in PLUGINS for fact in load_plugin(name).type.facts}
+FACTS = {fact.hook.__name__ for fact in KERNEL_FACTS}
+FACTS |= {fact.hook.__name__ for name in PLUGINS for fact in load_plugin(name).type.facts}
 UNTOLD = FACTS | {
     "plugin_failed",
     "prepare_command",
