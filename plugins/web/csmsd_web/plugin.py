@@ -105,7 +105,7 @@ class WebPlugin(Plugin[WebConfig]):
             return [("users", "none yet: csmsd user add <name> --role administrator")]
         until = (self.host.env.now() + timedelta(seconds=self.config.link_lifetime)).astimezone()
         url = self.links.url_of(self._first_link, self.http_url)
-        return [("first user", f"{url}   (once, until {until:%H:%M})")]
+        return [("welcome", f"{url}   (the first user comes in here, once, until {until:%H:%M})")]
 
     @hookimpl
     def report_metrics(self) -> Iterable[Metric]:

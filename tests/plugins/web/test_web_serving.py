@@ -139,7 +139,7 @@ async def test_with_pages_the_first_administrator_gets_a_link_that_is_good_once(
     own = config(tmp_path)
     async with open_csms(msgspec.structs.replace(own, plugins=("web", UiPlugin))) as host:
         ((heading, line),) = web_of(host).greet()
-        assert heading == "first user"
+        assert heading == "welcome"
         url = urlsplit(line.split()[0])
         assert (f"{url.scheme}://{url.netloc}", url.path) == (web_of(host).http_url, "/ui/welcome")
         text = url.query.removeprefix("link=")
