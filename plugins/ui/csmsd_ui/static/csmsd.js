@@ -123,3 +123,13 @@ document.addEventListener("htmx:sse:before:message", (event) => {
 document.addEventListener("htmx:after:swap", () => {
   for (const body of all("[data-most]")) while (body.rows.length > Number(body.dataset.most)) body.deleteRow(-1);
 });
+
+// A stream that has not begun after six seconds is lost on the way: loading the page again, once, gets another one.
+if (document.querySelector("[data-live-word]")) setTimeout(() => {
+  const isLost = document.querySelector("[data-live-word]")?.textContent === "Connecting";
+  const isSecondTry = sessionStorage.getItem("lost-stream") === location.href;
+  sessionStorage.removeItem("lost-stream");
+  if (!isLost || isSecondTry) return;
+  sessionStorage.setItem("lost-stream", location.href);
+  location.reload();
+}, 6000);
